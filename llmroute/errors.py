@@ -1,0 +1,288 @@
+"""Every error llmroute raises.
+
+    LLMRouteError
+    ├── APIError                            something about a call
+    │   ├── APIConnectionError              no answer: refused, reset, DNS, TLS
+    │   │   └── APITimeoutError             no answer in time (also named Timeout)
+    │   ├── APIStatusError                  the provider answered with an error
+    │   │   ├── BadRequestError             400, and every other 4xx without a class of its own
+    │   │   │   ├── ContextWindowExceededError
+    │   │   │   ├── ContentPolicyViolationError
+    │   │   │   ├── UnsupportedParamsError
+    │   │   │   ├── UnsupportedOperationError
+    │   │   │   └── ModelFileError          a local file that is no usable model
+    │   │   ├── AuthenticationError         401, and a missing key
+    │   │   ├── PermissionDeniedError       403
+    │   │   │   └── ProviderRetiredError    the service no longer exists
+    │   │   ├── NotFoundError               404
+    │   │   ├── ConflictError               409
+    │   │   ├── RequestTooLargeError        413
+    │   │   ├── UnprocessableEntityError    422
+    │   │   ├── RateLimitError              429
+    │   │   └── InternalServerError         5xx
+    │   │       ├── BadGatewayError         502
+    │   │       ├── ServiceUnavailableError 503
+    │   │       └── GatewayTimeoutError     504
+    │   ├── APIResponseValidationError      an answer that is not what the protocol says
+    │   └── StreamInterruptedError          a stream that broke off; carries what had arrived
+    ├── BudgetExceededError
+    └── MissingExtraError                   an optional package is not installed
+
+The class is decided by the HTTP status, then by the provider's error code, never by the wording of
+a message. Every error can be pickled and copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from .types.call_info import AttemptRecord
+    from .types.chat import ChatCompletion
+    from .types.text import TextCompletion
+
+
+class LLMRouteError(Exception):
+    """The base of all errors of this package."""
+
+    message: str
+    """What went wrong and what to do about it; never contains a key."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, self.__dict__.copy())
+
+
+def _rebuild(cls: type[LLMRouteError], message: str, state: dict[str, Any]) -> LLMRouteError:
+    error = cls.__new__(cls)
+    Exception.__init__(error, message)
+    error.__dict__.update(state)
+    return error
+
+
+class APIError(LLMRouteError):
+    """Something went wrong with a call."""
+
+    default_status: ClassVar[int | None] = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        url: str | None = None,
+        status_code: int | None = None,
+        code: str | None = None,
+        param: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: object = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        """The provider prefix, such as `"meta_llama"`."""
+        self.model = model
+        """The model string of the call."""
+        self.url = url
+        """Where the call went, without query or key; a path for a local model."""
+        self.status_code = status_code if status_code is not None else self.default_status
+        """The HTTP status; for an error found before sending, the status a server would give."""
+        self.code = code
+        """The provider's error code."""
+        self.param = param
+        """The parameter at fault, where known."""
+        self.request_id = request_id
+        """The provider's id of the request, for its support."""
+        self.retry_after = retry_after
+        """Seconds the server asked to wait; `None` if it did not say."""
+        self.headers = dict(headers or {})
+        """Response headers, names in lower case."""
+        self.body = body
+        """The answer's body, decoded if it was JSON."""
+        self.attempts: tuple[AttemptRecord, ...] = ()
+        """Every try of the call, in order."""
+
+    def __str__(self) -> str:
+        tried = f" ({len(self.attempts)} attempts)" if len(self.attempts) > 1 else ""
+        return self.message + tried
+
+
+class APIConnectionError(APIError):
+    """The provider could not be reached, or the connection broke before the answer."""
+
+
+class APITimeoutError(APIConnectionError):
+    """A time limit passed: connecting, waiting for the first token, between tokens, in total."""
+
+    default_status = 408
+
+
+class APIStatusError(APIError):
+    """The provider answered with an error status."""
+
+
+class BadRequestError(APIStatusError):
+    """The request is wrong; sending it again won't help."""
+
+    default_status = 400
+
+
+class ContextWindowExceededError(BadRequestError):
+    """Prompt and answer don't fit the model's context window."""
+
+
+class ContentPolicyViolationError(BadRequestError):
+    """The provider refused the content."""
+
+
+class UnsupportedParamsError(BadRequestError):
+    """A parameter is unknown, or this provider does not take it."""
+
+
+class UnsupportedOperationError(BadRequestError):
+    """This provider has no such operation (embeddings, images, tools, ...)."""
+
+
+class ModelFileError(BadRequestError):
+    """A local file is not a model this machine can load."""
+
+
+class AuthenticationError(APIStatusError):
+    """The key is missing or wrong."""
+
+    default_status = 401
+
+
+class PermissionDeniedError(APIStatusError):
+    """The key is valid but may not do this."""
+
+    default_status = 403
+
+
+class ProviderRetiredError(PermissionDeniedError):
+    """The provider ended this service; the message names the ways on."""
+
+
+class NotFoundError(APIStatusError):
+    """No such model, file or path."""
+
+    default_status = 404
+
+
+class ConflictError(APIStatusError):
+    """The request conflicts with another one."""
+
+    default_status = 409
+
+
+class RequestTooLargeError(APIStatusError):
+    """The request's body is larger than the provider takes."""
+
+    default_status = 413
+
+
+class UnprocessableEntityError(APIStatusError):
+    """The request is well-formed but cannot be carried out."""
+
+    default_status = 422
+
+
+class RateLimitError(APIStatusError):
+    """Too many requests, or a quota is used up; see `retry_after`."""
+
+    default_status = 429
+
+
+class InternalServerError(APIStatusError):
+    """The provider failed."""
+
+    default_status = 500
+
+
+class BadGatewayError(InternalServerError):
+    """A gateway got no proper answer from the provider behind it."""
+
+    default_status = 502
+
+
+class ServiceUnavailableError(InternalServerError):
+    """The provider is overloaded or down."""
+
+    default_status = 503
+
+
+class GatewayTimeoutError(InternalServerError):
+    """A gateway got no answer in time from the provider behind it."""
+
+    default_status = 504
+
+
+class APIResponseValidationError(APIError):
+    """The answer is not what the provider's protocol says; `body` holds it."""
+
+
+class StreamInterruptedError(APIError):
+    """A stream broke off before its end; `partial` holds what had arrived."""
+
+    partial: ChatCompletion | TextCompletion | None = None
+    """What had arrived, with `finish_reason=None` in the choices that did not finish."""
+
+
+class BudgetExceededError(LLMRouteError):
+    """A spending limit is reached."""
+
+
+class MissingExtraError(LLMRouteError, ImportError):
+    """An optional package is not installed; the message has the pip command."""
+
+    def __init__(self, extra: str, purpose: str) -> None:
+        LLMRouteError.__init__(
+            self, f"{purpose} needs an optional package: pip install 'llmroute[{extra}]'"
+        )
+        self.extra = extra
+
+
+# The names LiteLLM's and the OpenAI SDK's users know.
+Timeout = APITimeoutError
+OpenAIError = LLMRouteError
+
+_BY_STATUS: dict[int, type[APIStatusError]] = {
+    cls.default_status: cls
+    for cls in (
+        BadRequestError,
+        AuthenticationError,
+        PermissionDeniedError,
+        NotFoundError,
+        ConflictError,
+        RequestTooLargeError,
+        UnprocessableEntityError,
+        RateLimitError,
+        InternalServerError,
+        BadGatewayError,
+        ServiceUnavailableError,
+        GatewayTimeoutError,
+    )
+    if cls.default_status is not None
+}
+
+
+def error_class(status: int) -> type[APIError]:
+    """The class for an HTTP status.
+
+    408 is a timeout; 4xx without a class of its own is `BadRequestError`, 5xx is
+    `InternalServerError`, and a status that is no error at all (a redirect that could not be
+    followed) is a plain `APIStatusError`.
+    """
+    if status == APITimeoutError.default_status:
+        return APITimeoutError
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status >= 500:
+        return InternalServerError
+    return BadRequestError if status >= 400 else APIStatusError

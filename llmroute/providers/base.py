@@ -1,0 +1,128 @@
+"""What a provider is: pure functions from a request to one call, and from its answer back.
+
+A provider has no client, no clock and no environment; the key and the base URL are on the
+deployment. To add one, write a module in this folder that ends in `provider = MyProvider(...)`;
+the file's name is the prefix. `docs/add_a_provider.md` walks through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+
+from ..deployments import Deployment
+from ..errors import APIError, UnsupportedOperationError
+from ..sse import Event
+from ..types.chat import ChatCompletion
+from ..types.chat_chunk import ChatCompletionChunk
+from ..types.embedding import EmbeddingResponse
+from ..types.request import Request
+from ..types.text import TextCompletion
+
+Chunk: TypeAlias = ChatCompletionChunk | TextCompletion
+Completion: TypeAlias = ChatCompletion | TextCompletion | EmbeddingResponse
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPCall:
+    """One HTTP request, ready to send."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    """Names in lower case. Holds the key, so it is never shown."""
+    body: bytes
+    dropped_params: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"HTTPCall({self.method} {self.url}, {len(self.body)} bytes)"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCall:
+    """One request to a model in this process."""
+
+    path: str
+    """The model as the caller named it: a path, or a name to look up."""
+    operation: str
+    """`"chat"`, `"text"` or `"embedding"`."""
+    prompt: Any
+    """Messages for chat, a text, texts or token ids otherwise."""
+    params: Mapping[str, Any]
+    """Sampling parameters by OpenAI's or llama.cpp's name; checked by the provider."""
+    load: Mapping[str, Any] = field(default_factory=dict)
+    """Options of loading the model (`n_ctx`, `n_threads`, ...)."""
+    dropped_params: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalToken:
+    """A piece of text from a model in this process, with what is known about it."""
+
+    index: int
+    """Which choice it belongs to."""
+    text: str
+    """Whole characters only; may be empty in the last piece."""
+    logprobs: Sequence[LocalLogprob] = ()
+    finish_reason: str | None = None
+    """`"stop"` or `"length"` in the choice's last piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalLogprob:
+    """One generated token's log probability and the likeliest others at its position."""
+
+    token: str
+    bytes: bytes
+    logprob: float
+    top: Sequence[tuple[str, bytes, float]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalUsage:
+    """Sent once, after the last token of the last choice."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+
+
+LocalEvent: TypeAlias = LocalToken | LocalUsage
+Call: TypeAlias = HTTPCall | LocalCall
+
+
+class Decoder(Protocol):
+    """Turns a stream's events into chunks, keeping what must be remembered between them."""
+
+    def feed(self, event: Any) -> Iterable[Chunk]:
+        """The chunks that `event` completes: an `Event` from HTTP, a `LocalEvent` from here.
+
+        Raises `APIError` for an error event.
+        """
+
+    @property
+    def done(self) -> bool:
+        """Whether the provider said that the stream is complete (`[DONE]`, a final event)."""
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """One API. Subclass `OpenAILike` for an endpoint that speaks OpenAI's protocol."""
+
+    base_url: ClassVar[str | None] | str | None
+    """Where its API is; `None` when the caller must say."""
+    key_env: tuple[str, ...]
+    """Environment variables that may hold its key, best first."""
+
+    def build(self, request: Request, deployment: Deployment) -> Call:
+        """The call to make. Raises `UnsupportedParamsError` and `UnsupportedOperationError`."""
+
+    def parse(self, body: bytes, request: Request) -> Completion:
+        """The answer from a body. Raises `APIResponseValidationError`."""
+
+    def decoder(self, request: Request) -> Decoder:
+        """A new decoder for one stream."""
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:
+        """The error an answer stands for."""

@@ -1,0 +1,108 @@
+"""A chat completion, in OpenAI's shape."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from .base import Model
+from .call_info import Answer
+from .usage import Usage
+
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+"""Why a choice ended. A provider's own words are mapped to these; a word that maps to none of
+them leaves `finish_reason` at `None` and is kept in the extra field `native_finish_reason`."""
+
+
+class FunctionCall(Model):
+    """The function a model wants called."""
+
+    name: str
+    arguments: str
+    """JSON text, as the model wrote it; it may not parse."""
+
+
+class CustomToolInput(Model):
+    """The free-form input of a custom tool."""
+
+    name: str
+    input: str
+
+
+class ToolCall(Model):
+    """One call the model asks for. Send the result back in a message of role `tool`."""
+
+    id: str
+    type: Literal["function", "custom"] = "function"
+    function: FunctionCall | None = None
+    custom: CustomToolInput | None = None
+    """Set instead of `function` when `type` is `"custom"`."""
+
+
+class TopLogprob(Model):
+    """One of the most likely tokens at a position."""
+
+    token: str
+    bytes: list[int] | None = None
+    logprob: float
+
+
+class TokenLogprob(Model):
+    """The log probability of one token of the answer."""
+
+    token: str
+    bytes: list[int] | None = None
+    """The token's UTF-8 bytes; a character may be spread over several tokens."""
+    logprob: float
+    """Natural logarithm of the probability; -9999.0 stands for "very unlikely"."""
+    top_logprobs: list[TopLogprob]
+
+
+class ChoiceLogprobs(Model):
+    """Log probabilities of a choice."""
+
+    content: list[TokenLogprob] | None = None
+    refusal: list[TokenLogprob] | None = None
+
+
+class Message(Model):
+    """What the model said. It can be put back into `messages` as it is."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str | None = None
+    """The text; `None` when there is none, as in most tool calls."""
+    refusal: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    reasoning_content: str | None = None
+    """The model's thinking, where a provider shows it."""
+    function_call: FunctionCall | None = None
+    """OpenAI's older form of `tool_calls`."""
+
+
+class Choice(Model):
+    """One answer; `n=` asks for several."""
+
+    index: int = 0
+    finish_reason: FinishReason | None = None
+    message: Message
+    logprobs: ChoiceLogprobs | None = None
+
+
+class ChatCompletion(Answer):
+    """The answer to `completion()`."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    """Unix time in seconds."""
+    model: str
+    """The model that answered, in the provider's words."""
+    choices: list[Choice]
+    usage: Usage | None = None
+    """`None` when the provider reported none."""
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The first choice's text; `""` when it has none."""
+        return (self.choices[0].message.content or "") if self.choices else ""

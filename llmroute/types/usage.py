@@ -1,0 +1,37 @@
+"""How many tokens a call used, in OpenAI's shape."""
+
+from __future__ import annotations
+
+from .base import Model
+
+
+class PromptTokensDetails(Model):
+    """What the prompt tokens were made of."""
+
+    audio_tokens: int | None = None
+    """Tokens of audio input."""
+    cached_tokens: int | None = None
+    """Tokens that were read from the provider's prompt cache instead of being computed."""
+
+
+class CompletionTokensDetails(Model):
+    """What the completion tokens were made of."""
+
+    accepted_prediction_tokens: int | None = None
+    audio_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    """Tokens the model spent thinking; they are part of `completion_tokens`."""
+    rejected_prediction_tokens: int | None = None
+
+
+class Usage(Model):
+    """Token counts as the provider reported them. Never estimated by llmroute."""
+
+    prompt_tokens: int
+    """Tokens of the prompt."""
+    completion_tokens: int
+    """Tokens of the answer, over all choices."""
+    total_tokens: int
+    """Prompt and completion together."""
+    prompt_tokens_details: PromptTokensDetails | None = None
+    completion_tokens_details: CompletionTokensDetails | None = None
