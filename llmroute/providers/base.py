@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from ..deployments import Deployment
-from ..errors import APIError, UnsupportedOperationError
-from ..sse import Event
+from ..errors import APIError
 from ..types.chat import ChatCompletion
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.embedding import EmbeddingResponse
@@ -74,14 +73,16 @@ class LocalLogprob:
     """One generated token's log probability and the likeliest others at its position."""
 
     token: str
-    bytes: bytes
+    raw: bytes
+    """The token's own bytes; a character may be spread over several tokens."""
     logprob: float
     top: Sequence[tuple[str, bytes, float]] = ()
+    """Text, bytes and log probability of the likeliest tokens, likeliest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalUsage:
-    """Sent once, after the last token of the last choice."""
+    """The token counts; sent once, after the last token of the last choice."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -110,11 +111,6 @@ class Decoder(Protocol):
 class Provider(Protocol):
     """One API. Subclass `OpenAILike` for an endpoint that speaks OpenAI's protocol."""
 
-    base_url: ClassVar[str | None] | str | None
-    """Where its API is; `None` when the caller must say."""
-    key_env: tuple[str, ...]
-    """Environment variables that may hold its key, best first."""
-
     def build(self, request: Request, deployment: Deployment) -> Call:
         """The call to make. Raises `UnsupportedParamsError` and `UnsupportedOperationError`."""
 
@@ -126,3 +122,9 @@ class Provider(Protocol):
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:
         """The error an answer stands for."""
+
+    def explain(self, error: APIError, deployment: Deployment) -> APIError:
+        """`error`, or one that tells more, once provider, model and URL are known.
+
+        It is asked about every failed attempt, network failures included.
+        """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias, TypedDict
@@ -134,6 +136,10 @@ class Request:
     """Merged into the body last; its keys win. Not checked."""
     extra_headers: Mapping[str, str] = field(default_factory=dict)
     unsupported: Unsupported = "raise"
+    call_id: str = field(default_factory=lambda: os.urandom(12).hex())
+    """Stands in for an id where the provider gives none, so that providers stay pure."""
+    created: int = field(default_factory=lambda: int(time.time()))
+    """Unix time in seconds; stands in where the provider gives none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,208 @@
+"""Any endpoint that speaks OpenAI's protocol. A gateway that adds nothing is one instance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from ..deployments import Deployment
+from ..errors import (
+    APIError,
+    APIResponseValidationError,
+    AuthenticationError,
+    BadRequestError,
+    UnsupportedOperationError,
+)
+from ..types.chat import ChatCompletion
+from ..types.embedding import EmbeddingResponse
+from ..types.request import ChatParams, EmbeddingParams, Request, TextParams
+from ..types.text import TextCompletion
+from .base import Completion, HTTPCall
+from .failures import decode, status_error, stream_error
+from .openai_decoder import OpenAIDecoder
+from .params import select_params
+from .repair import repair_completion
+
+# Taken by llama.cpp's server and vLLM, not by OpenAI: a row names those it takes in `extra_params`.
+_LOCAL_PARAMS = frozenset(
+    {"chat_template", "chat_template_kwargs", "grammar", "ignore_eos", "min_p", "mirostat"}
+    | {"mirostat_eta", "mirostat_tau", "repeat_penalty", "repetition_penalty", "top_k"}
+    | {"typical_p"}
+)
+CHAT_PARAMS = frozenset(ChatParams.__annotations__) - _LOCAL_PARAMS
+TEXT_PARAMS = frozenset(TextParams.__annotations__) - _LOCAL_PARAMS
+EMBEDDING_PARAMS = frozenset(EmbeddingParams.__annotations__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenAILike:
+    """A provider that speaks OpenAI's protocol, described by data. Override a method to differ."""
+
+    name: str
+    """The prefix in the model string."""
+    base_url: str | None = None
+    """Its API, up to and without `/chat/completions`; `None`: the caller must give `api_base`."""
+    base_env: tuple[str, ...] = ()
+    """Environment variables that may hold another base URL, best first."""
+    key_env: tuple[str, ...] = ()
+    """Environment variables that may hold its key, best first."""
+    key_required: bool = True
+    """Whether a call without a key is refused before it is sent."""
+    key_to_any_host: bool = False
+    """Whether the key from the environment also goes to an `api_base` that the caller names.
+
+    Right for software that one runs oneself; wrong for a hosted service, whose key belongs to its
+    own host.
+    """
+    operations: tuple[str, ...] = ("chat", "text", "embedding")
+    unsupported_params: frozenset[str] = frozenset()
+    """OpenAI's parameters that it does not take."""
+    extra_params: frozenset[str] = frozenset()
+    """Parameters beyond OpenAI's that it takes."""
+    renamed_params: Mapping[str, str] = field(default_factory=dict)
+    """OpenAI's name to its own, such as `max_completion_tokens` to `max_tokens`."""
+    stream_usage: bool = True
+    """Whether it takes `stream_options: {"include_usage": true}`."""
+    finish_reasons: Mapping[str, str] = field(default_factory=dict)
+    """Its words for why a choice ended, to OpenAI's."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent with every call."""
+    source: str = ""
+    """The page these facts were found on."""
+    checked: str = ""
+    """The day they were, as YYYY-MM-DD."""
+
+    def build(self, request: Request, deployment: Deployment) -> HTTPCall:
+        """The HTTP request; see `Provider.build`."""
+        if request.operation not in self.operations:
+            raise UnsupportedOperationError(
+                f"{self.name} has no {request.operation} operation; it has: "
+                f"{', '.join(self.operations)}.",
+                provider=self.name,
+                model=request.model,
+            )
+        params, dropped = select_params(request, self.accepted(request), self.name)
+        body = self.body(request, deployment, self.adjust(params, request))
+        body.update(request.extra_body)
+        return HTTPCall(
+            "POST",
+            f"{deployment.api_base}{_PATHS[request.operation]}",
+            self._headers(request, deployment),
+            _encode(body, request),
+            dropped,
+        )
+
+    def accepted(self, request: Request) -> frozenset[str]:
+        """The names of the parameters it takes for this operation."""
+        return (_PARAMS[request.operation] - self.unsupported_params) | self.extra_params
+
+    def adjust(self, params: dict[str, Any], request: Request) -> dict[str, Any]:
+        """`params` in this endpoint's own form; the place for its quirks."""
+        for ours, theirs in self.renamed_params.items():
+            if ours in params:
+                params[theirs] = params.pop(ours)
+        return params
+
+    def body(
+        self, request: Request, deployment: Deployment, params: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The body before `extra_body` is merged in."""
+        body = {"model": deployment.model, **_content(request), **params}
+        if request.stream:
+            body["stream"] = True
+            if self.stream_usage:
+                options = dict(params.get("stream_options") or {})
+                body["stream_options"] = {"include_usage": True, **options}
+        return body
+
+    def parse(self, body: bytes, request: Request) -> Completion:
+        """The answer; see `Provider.parse`."""
+        model = _ANSWERS[request.operation]
+        try:
+            answer = model.model_validate_json(body)
+        except ValidationError:
+            answer = self._parse_leniently(body, request)
+        if not isinstance(answer, EmbeddingResponse) and not answer.choices:
+            raise self._not_understood("has no choices", body, request)
+        return answer
+
+    def decoder(self, request: Request) -> OpenAIDecoder:
+        """A decoder for one stream."""
+        return OpenAIDecoder(request, self.finish_reasons)
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:
+        """The error an answer stands for."""
+        return status_error(status, headers, body)
+
+    def explain(self, error: APIError, deployment: Deployment) -> APIError:
+        """Adds to a refused call without a key which variable would have held one."""
+        if isinstance(error, AuthenticationError) and deployment.api_key is None and self.key_env:
+            error.message += (
+                f" No key was sent: pass api_key=, or set {self.key_env[0]} (which goes to "
+                f"{'any host' if self.key_to_any_host else self.base_url} only)."
+            )
+        return error
+
+    def _headers(self, request: Request, deployment: Deployment) -> dict[str, str]:
+        headers = {"content-type": "application/json", "accept": "application/json", **self.headers}
+        if request.stream:
+            headers["accept"] = "text/event-stream"
+        if deployment.api_key is not None:
+            headers["authorization"] = f"Bearer {deployment.api_key}"
+        for name, value in request.extra_headers.items():
+            headers[name.lower()] = value
+        return headers
+
+    def _parse_leniently(self, body: bytes, request: Request) -> Completion:
+        try:
+            payload = from_json(body)
+        except ValueError:
+            raise self._not_understood("is not JSON", body, request) from None
+        if error := stream_error(payload):
+            raise error  # an error sent with status 200
+        try:
+            repaired = repair_completion(payload, request, self.finish_reasons)
+            return _ANSWERS[request.operation].model_validate(repaired)
+        except ValidationError as exc:
+            problem = exc.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, problem["loc"]))
+            what = f"does not follow the protocol ({where}: {problem['msg']})"
+            raise self._not_understood(what, body, request) from exc
+
+    def _not_understood(
+        self, what: str, body: bytes, request: Request
+    ) -> APIResponseValidationError:
+        return APIResponseValidationError(
+            f"The answer of {self.name} {what}.",
+            provider=self.name,
+            model=request.model,
+            body=decode(body),
+        )
+
+
+_PATHS = {"chat": "/chat/completions", "text": "/completions", "embedding": "/embeddings"}
+_PARAMS = {"chat": CHAT_PARAMS, "text": TEXT_PARAMS, "embedding": EMBEDDING_PARAMS}
+_ANSWERS: dict[str, type[ChatCompletion] | type[TextCompletion] | type[EmbeddingResponse]] = {
+    "chat": ChatCompletion,
+    "text": TextCompletion,
+    "embedding": EmbeddingResponse,
+}
+_CONTENT = {"chat": "messages", "text": "prompt", "embedding": "input"}
+
+
+def _content(request: Request) -> dict[str, Any]:
+    name = _CONTENT[request.operation]
+    return {name: getattr(request, name)}
+
+
+def _encode(body: Mapping[str, Any], request: Request) -> bytes:
+    try:
+        return to_json(body)
+    except (PydanticSerializationError, UnicodeError) as exc:
+        raise BadRequestError(
+            f"The request cannot be written as JSON: {exc}", model=request.model
+        ) from exc

@@ -1,0 +1,66 @@
+"""The policy for parameters a provider does not take, and near matches for mistyped names."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from ..errors import UnsupportedParamsError
+from ..types.request import Request
+
+
+class DroppedParamsWarning(UserWarning):
+    """A parameter was left out of a call, as `unsupported="drop"` asked."""
+
+
+def select_params(
+    request: Request, accepted: Collection[str], provider: str
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The parameters to send, and the names of those left out.
+
+    What is not `accepted` follows `request.unsupported`: `"raise"` gives `UnsupportedParamsError`,
+    `"drop"` warns and leaves it out, `"pass"` sends it.
+    """
+    refused = tuple(name for name in request.params if name not in accepted)
+    if not refused or request.unsupported == "pass":
+        return dict(request.params), ()
+    if request.unsupported == "raise":
+        raise refuse(request, refused, provider)
+    warnings.warn(
+        f"{provider} does not take {_quoted(refused)}: left out of the call to {request.model}.",
+        DroppedParamsWarning,
+        stacklevel=2,
+    )
+    return {name: value for name, value in request.params.items() if name in accepted}, refused
+
+
+def refuse(
+    request: Request, names: Iterable[str], provider: str, reason: str = ""
+) -> UnsupportedParamsError:
+    """The error for parameters that `provider` does not take, or not in this form (`reason`)."""
+    names = tuple(names)
+    return UnsupportedParamsError(
+        f"{provider} does not take {_quoted(names)}{reason and ' ' + reason}. Leave it out, or "
+        'decide with unsupported="drop" (leave it out with a warning) or unsupported="pass" '
+        "(send it all the same).",
+        provider=provider,
+        model=request.model,
+        param=names[0],
+    )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`" Did you mean 'x'?"` for the nearest known names, or nothing."""
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def without(params: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """A copy of `params` without `names`."""
+    return {name: value for name, value in params.items() if name not in names}
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"{name!r}" for name in names)
