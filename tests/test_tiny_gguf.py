@@ -37,7 +37,6 @@ def _say(path: Path, prompt: str = "hi", **options: Any) -> dict[str, Any]:
         "the the the  the",
         "日本語 👧\u200d👧 ünï",
         '{"a": [1, 2]}\n\n',
-        "x" * 90,
     ],
 )
 def test_scripted_says_its_script_and_stops(tmp_path, script, temperature):
