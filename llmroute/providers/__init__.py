@@ -1,0 +1,119 @@
+"""The providers, found by the prefix of a model string."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module, metadata
+from importlib.util import find_spec
+from pkgutil import iter_modules
+
+from ..errors import BadRequestError, LLMRouteError
+from .base import Provider
+from .gateways import ALIASES, GATEWAYS
+from .params import did_you_mean
+
+__all__ = ["ENTRY_POINT_GROUP", "get_provider", "provider_names", "register_provider"]
+
+ENTRY_POINT_GROUP = "llmroute.providers"
+"""A package adds a provider by an entry point in this group; its name is the prefix."""
+
+_registered: dict[str, Provider] = {}
+_found: dict[str, Provider] = {}
+
+
+def get_provider(prefix: str, model: str = "") -> Provider:
+    """The provider that `prefix` stands for.
+
+    Looked for in this order: `register_provider`, a module of this folder, the rows of
+    `gateways.py`, the entry points of installed packages. Only what is asked for is imported, and
+    once found it is remembered. Raises `BadRequestError`, which quotes `model` (the whole model
+    string) and tells near matches, when there is none.
+    """
+    provider = _found.get(prefix)
+    if provider is None:
+        provider = _find(prefix)
+        if provider is None:
+            raise _unknown(prefix, model or prefix)
+        _found[prefix] = provider
+    return provider
+
+
+def register_provider(name: str, provider: Provider, *, replace: bool = False) -> None:
+    """Makes `provider` reachable as `name/...` in this process.
+
+    Raises `LLMRouteError` if `name` can't be a prefix, if `provider` lacks a method of the
+    contract, or if the name is taken, unless `replace` says that it should be.
+    """
+    if not name or "/" in name or name != name.strip():
+        raise LLMRouteError(f"{name!r} can't be a provider prefix: it needs letters and no '/'.")
+    _check(name, provider)
+    if not replace and (name in ALIASES or name in provider_names()):
+        raise LLMRouteError(
+            f"There is a provider {name!r} already; replace it with register_provider(..., "
+            "replace=True)."
+        )
+    _registered[name] = _found[name] = provider
+
+
+def provider_names() -> list[str]:
+    """Every prefix there is, sorted: ours, registered ones and those of installed packages."""
+    installed = (entry.name for entry in metadata.entry_points(group=ENTRY_POINT_GROUP))
+    return sorted({*_registered, *_modules(), *GATEWAYS, *installed})
+
+
+def _find(prefix: str) -> Provider | None:
+    name = ALIASES.get(prefix, prefix)
+    return _registered.get(prefix) or _module(name) or GATEWAYS.get(name) or _installed(name)
+
+
+def _module(name: str) -> Provider | None:
+    """The `provider` of the module `name` of this folder, if it is one that has any."""
+    if not name.isidentifier() or find_spec(f"{__name__}.{name}") is None:
+        return None
+    provider: Provider | None = getattr(import_module(f"{__name__}.{name}"), "provider", None)
+    return provider
+
+
+def _modules() -> Iterator[str]:
+    # What is no provider (base, params, ...) can only be told by looking into it.
+    return (module.name for module in iter_modules(__path__) if _module(module.name) is not None)
+
+
+def _installed(name: str) -> Provider | None:
+    entries = list(metadata.entry_points(group=ENTRY_POINT_GROUP, name=name))
+    if not entries:
+        return None
+    if len(entries) > 1:
+        owners = ", ".join(sorted(entry.dist.name if entry.dist else "?" for entry in entries))
+        raise LLMRouteError(f"Several installed packages bring a provider {name!r}: {owners}.")
+    try:
+        provider = entries[0].load()
+    except (ImportError, AttributeError) as exc:
+        raise LLMRouteError(
+            f"The provider {name!r} of an installed package ({entries[0].value}) can't be loaded: "
+            f"{exc}"
+        ) from exc
+    _check(name, provider)
+    return provider  # type: ignore[no-any-return]  # checked the line before
+
+
+def _check(name: str, provider: object) -> None:
+    if isinstance(provider, type) or not isinstance(provider, Provider):
+        raise LLMRouteError(
+            f"The provider {name!r} is {provider!r}; it must be an object with the methods build, "
+            "parse, decoder, error and explain (an instance, not a class)."
+        )
+
+
+def _unknown(prefix: str, model: str) -> BadRequestError:
+    names = provider_names()
+    near = did_you_mean(prefix.lower().replace("-", "_"), names)
+    if model.endswith(".gguf") and not near:
+        hint = f" For a file on this machine: {f'llamacpp/{model}'!r}."
+    elif "/" in model:
+        hint = f"{near} Known are: {', '.join(names)}."
+    else:
+        hint = f" A model is named provider/model, such as {f'openai/{model}'!r}.{near}"
+    return BadRequestError(
+        f"model={model!r} names no known provider.{hint}", model=model, param="model"
+    )
