@@ -109,8 +109,9 @@ class APIError(LLMRouteError):
         """Every try of the call, in order."""
 
     def __str__(self) -> str:
-        tried = f" ({len(self.attempts)} attempts)" if len(self.attempts) > 1 else ""
-        return self.message + tried
+        where = " at ".join(part for part in (self.model, self.url) if part)
+        tried = f", {len(self.attempts)} attempts" if len(self.attempts) > 1 else ""
+        return f"{self.message} [{where}{tried}]" if where else self.message
 
 
 class APIConnectionError(APIError):
@@ -121,6 +122,8 @@ class APITimeoutError(APIConnectionError):
     """A time limit passed: connecting, waiting for the first token, between tokens, in total."""
 
     default_status = 408
+    is_total: bool = False
+    """Whether it was the limit of the whole call, so that no time is left for another try."""
 
 
 class APIStatusError(APIError):

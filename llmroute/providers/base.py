@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias
 
 from ..deployments import Deployment
 from ..errors import APIError
@@ -18,6 +18,7 @@ from ..types.chat_chunk import ChatCompletionChunk
 from ..types.embedding import EmbeddingResponse
 from ..types.request import Request
 from ..types.text import TextCompletion
+from .failures import status_error
 
 Chunk: TypeAlias = ChatCompletionChunk | TextCompletion
 Completion: TypeAlias = ChatCompletion | TextCompletion | EmbeddingResponse
@@ -89,8 +90,17 @@ class LocalUsage:
     cached_tokens: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class MockCall:
+    """A call that is answered without being made: `mock_response=`."""
+
+    chunks: Sequence[Chunk]
+    error: Exception | None = None
+    """Raised instead of an answer."""
+
+
 LocalEvent: TypeAlias = LocalToken | LocalUsage
-Call: TypeAlias = HTTPCall | LocalCall
+Call: TypeAlias = HTTPCall | LocalCall | MockCall
 
 
 class Decoder(Protocol):
@@ -107,24 +117,51 @@ class Decoder(Protocol):
         """Whether the provider said that the stream is complete (`[DONE]`, a final event)."""
 
 
-@runtime_checkable
-class Provider(Protocol):
-    """One API. Subclass `OpenAILike` for an endpoint that speaks OpenAI's protocol."""
+class Provider:
+    """One API. Subclass `OpenAILike` instead for an endpoint that speaks OpenAI's protocol."""
+
+    name: str
+    """The prefix in the model string."""
+    base_url: str | None = None
+    """Where its API is, without a slash at the end; `None`: the caller must give `api_base`."""
+    base_env: tuple[str, ...] = ()
+    """Environment variables that may hold another base URL, best first."""
+    key_env: tuple[str, ...] = ()
+    """Environment variables that may hold its key, best first."""
+    key_required: bool = False
+    """Whether a call without a key is refused before it is sent."""
+    key_to_any_host: bool = False
+    """Whether the key from the environment also goes to an `api_base` that the caller names.
+
+    Right for software that one runs oneself; wrong for a hosted service, whose key belongs to its
+    own host.
+    """
+    runs_here: bool = False
+    """Whether it works without any URL: a model in this process."""
 
     def build(self, request: Request, deployment: Deployment) -> Call:
         """The call to make. Raises `UnsupportedParamsError` and `UnsupportedOperationError`."""
+        raise NotImplementedError
 
     def parse(self, body: bytes, request: Request) -> Completion:
-        """The answer from a body. Raises `APIResponseValidationError`."""
+        """The answer from a body. Raises `APIResponseValidationError`.
+
+        Not asked for a `LocalCall`, whose events go through the decoder with and without
+        streaming.
+        """
+        raise NotImplementedError
 
     def decoder(self, request: Request) -> Decoder:
         """A new decoder for one stream."""
+        raise NotImplementedError
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:
         """The error an answer stands for."""
+        return status_error(status, headers, body)
 
     def explain(self, error: APIError, deployment: Deployment) -> APIError:
         """`error`, or one that tells more, once provider, model and URL are known.
 
         It is asked about every failed attempt, network failures included.
         """
+        return error

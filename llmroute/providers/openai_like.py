@@ -21,8 +21,8 @@ from ..types.chat import ChatCompletion
 from ..types.embedding import EmbeddingResponse
 from ..types.request import ChatParams, EmbeddingParams, Request, TextParams
 from ..types.text import TextCompletion
-from .base import Completion, HTTPCall
-from .failures import decode, status_error, stream_error
+from .base import Completion, HTTPCall, Provider
+from .failures import decode, stream_error
 from .openai_decoder import OpenAIDecoder
 from .params import select_params
 from .repair import repair_completion
@@ -38,26 +38,16 @@ TEXT_PARAMS = frozenset(TextParams.__annotations__) - _LOCAL_PARAMS
 EMBEDDING_PARAMS = frozenset(EmbeddingParams.__annotations__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class OpenAILike:
+@dataclass(kw_only=True, eq=False)
+class OpenAILike(Provider):
     """A provider that speaks OpenAI's protocol, described by data. Override a method to differ."""
 
     name: str
-    """The prefix in the model string."""
     base_url: str | None = None
-    """Its API, up to and without `/chat/completions`; `None`: the caller must give `api_base`."""
     base_env: tuple[str, ...] = ()
-    """Environment variables that may hold another base URL, best first."""
     key_env: tuple[str, ...] = ()
-    """Environment variables that may hold its key, best first."""
     key_required: bool = True
-    """Whether a call without a key is refused before it is sent."""
     key_to_any_host: bool = False
-    """Whether the key from the environment also goes to an `api_base` that the caller names.
-
-    Right for software that one runs oneself; wrong for a hosted service, whose key belongs to its
-    own host.
-    """
     operations: tuple[str, ...] = ("chat", "text", "embedding")
     unsupported_params: frozenset[str] = frozenset()
     """OpenAI's parameters that it does not take."""
@@ -133,10 +123,6 @@ class OpenAILike:
     def decoder(self, request: Request) -> OpenAIDecoder:
         """A decoder for one stream."""
         return OpenAIDecoder(request, self.finish_reasons)
-
-    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:
-        """The error an answer stands for."""
-        return status_error(status, headers, body)
 
     def explain(self, error: APIError, deployment: Deployment) -> APIError:
         """Adds to a refused call without a key which variable would have held one."""
