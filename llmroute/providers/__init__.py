@@ -41,11 +41,11 @@ def get_provider(prefix: str, model: str = "") -> Provider:
 def register_provider(name: str, provider: Provider, *, replace: bool = False) -> None:
     """Makes `provider` reachable as `name/...` in this process.
 
-    Raises `LLMRouteError` if `name` can't be a prefix, if `provider` lacks a method of the
-    contract, or if the name is taken, unless `replace` says that it should be.
+    Raises `LLMRouteError` if `name` can't be a prefix, if `provider` is no `Provider`, or if the
+    name is taken and `replace` does not say that it may be.
     """
     if not name or "/" in name or name != name.strip():
-        raise LLMRouteError(f"{name!r} can't be a provider prefix: it needs letters and no '/'.")
+        raise LLMRouteError(f"{name!r} can't be a provider prefix: no spaces around it, no '/'.")
     _check(name, provider)
     if not replace and (name in ALIASES or name in provider_names()):
         raise LLMRouteError(
@@ -98,10 +98,10 @@ def _installed(name: str) -> Provider | None:
 
 
 def _check(name: str, provider: object) -> None:
-    if isinstance(provider, type) or not isinstance(provider, Provider):
+    if not isinstance(provider, Provider):
         raise LLMRouteError(
-            f"The provider {name!r} is {provider!r}; it must be an object with the methods build, "
-            "parse, decoder, error and explain (an instance, not a class)."
+            f"The provider {name!r} is {provider!r}; it must be an instance of a subclass of "
+            "llmroute.providers.base.Provider."
         )
 
 

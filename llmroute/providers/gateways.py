@@ -1,20 +1,151 @@
-"""Gateways and servers that speak OpenAI's protocol: each is a row of data."""
+"""Gateways and servers that speak OpenAI's protocol: each is a row of data.
+
+A row holds what differs from OpenAI and was found on the row's `source` page; a parameter that is
+not named in it goes out as it is, and the endpoint itself says what it thinks of it.
+"""
 
 from __future__ import annotations
 
-from .openai_like import OpenAILike
+from typing import Any
+
+from .openai_like import LOCAL_PARAMS, OpenAILike
 
 ALIASES = {"ollama_chat": "ollama"}
 """Prefixes that LiteLLM's users know, where they mean the same."""
 
-GATEWAYS: dict[str, OpenAILike] = {
-    row.name: row
-    for row in (
-        OpenAILike(
-            name="openai",
-            base_url="https://api.openai.com/v1",
-            key_env=("OPENAI_API_KEY",),
-            base_env=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
-        ),
+_CHECKED = "2026-11-22"
+_CHAT = ("chat",)
+_CHAT_TEXT = ("chat", "text")
+_CHAT_EMBEDDING = ("chat", "embedding")
+_OLD_LIMIT = {"max_completion_tokens": "max_tokens"}
+
+
+def _hosted(name: str, base_url: str, *key_env: str, source: str, **quirks: Any) -> OpenAILike:
+    """A service of somebody else. Its own `..._API_BASE` variable may name another URL."""
+    quirks.setdefault("base_env", (f"{name.upper()}_API_BASE",))
+    return OpenAILike(
+        name=name, base_url=base_url, key_env=key_env, source=source, checked=_CHECKED, **quirks
     )
-}
+
+
+def _own(name: str, base_url: str | None, *, source: str, **quirks: Any) -> OpenAILike:
+    """Software one runs oneself: it may need no key, and gets its key wherever it runs."""
+    return OpenAILike(
+        name=name,
+        base_url=base_url,
+        base_env=(f"{name.upper()}_API_BASE",),
+        base_path="/v1",
+        key_env=(f"{name.upper()}_API_KEY",),
+        key_required=False,
+        key_to_any_host=True,
+        source=source,
+        checked=_CHECKED,
+        **quirks,
+    )
+
+
+# fmt: off
+# A table reads best with the same facts on the same line of every row.
+_ROWS = (
+    # Software one runs oneself.
+    _own("hosted_vllm", "http://localhost:8000/v1",
+         source="https://docs.vllm.ai/en/v0.28.0/serving/online_serving/openai_compatible_server/",
+         extra_params=frozenset({"chat_template", "chat_template_kwargs", "ignore_eos", "min_p",
+                                 "repetition_penalty", "top_k"})),
+    _own("litellm_proxy", None,
+         source="https://docs.litellm.ai/docs/providers/litellm_proxy",
+         extra_params=LOCAL_PARAMS),
+    _own("llamafile", "http://localhost:8080/v1",
+         source="https://docs.litellm.ai/docs/providers/llamafile",
+         extra_params=frozenset({"grammar", "ignore_eos", "min_p", "mirostat", "mirostat_eta",
+                                 "mirostat_tau", "repeat_penalty", "top_k", "typical_p"})),
+    _own("llmroute_proxy", None,
+         source="this project",
+         extra_params=LOCAL_PARAMS),
+    _own("lm_studio", "http://localhost:1234/v1",
+         source="https://lmstudio.ai/docs/api/openai-api",
+         extra_params=frozenset({"repeat_penalty", "top_k"})),
+    # It ignores what it does not know, so a limit under its new name would be lost in silence.
+    _own("ollama", "http://localhost:11434/v1",
+         source="https://docs.ollama.com/api/openai-compatibility",
+         renamed_params=_OLD_LIMIT,
+         unsupported_params=frozenset({"best_of", "echo", "logit_bias", "n", "tool_choice"})),
+    # Services.
+    _hosted("cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY",
+            source="https://inference-docs.cerebras.ai/resources/openai",
+            operations=_CHAT_TEXT),
+    _hosted("deepinfra", "https://api.deepinfra.com/v1/openai",
+            "DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN",
+            source="https://docs.deepinfra.com/chat/overview"),
+    _hosted("deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY",
+            source="https://api-docs.deepseek.com/",
+            operations=_CHAT, renamed_params=_OLD_LIMIT),
+    _hosted("fireworks_ai", "https://api.fireworks.ai/inference/v1",
+            "FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY",
+            source="https://docs.fireworks.ai/tools-sdks/openai-compatibility",
+            base_env=("FIREWORKS_API_BASE",), extra_params=frozenset({"top_k"})),
+    _hosted("gemini", "https://generativelanguage.googleapis.com/v1beta/openai",
+            "GEMINI_API_KEY", "GOOGLE_API_KEY",
+            source="https://ai.google.dev/gemini-api/docs/openai",
+            operations=_CHAT_EMBEDDING),
+    _hosted("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY",
+            source="https://console.groq.com/docs/openai",
+            operations=_CHAT,
+            unsupported_params=frozenset({"logit_bias", "logprobs", "top_logprobs"})),
+    _hosted("huggingface", "https://router.huggingface.co/v1", "HUGGINGFACE_API_KEY", "HF_TOKEN",
+            source="https://huggingface.co/docs/inference-providers/index",
+            operations=_CHAT),
+    # Its streams end with the usage unasked.
+    _hosted("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY",
+            source="https://github.com/mistralai/client-python/blob/main/docs/models/"
+                   "chatcompletionrequest.md",
+            operations=_CHAT_EMBEDDING, stream_usage=False,
+            renamed_params={**_OLD_LIMIT, "seed": "random_seed"},
+            unsupported_params=frozenset({"logit_bias", "logprobs", "stream_options",
+                                          "top_logprobs"}),
+            finish_reasons={"model_length": "length"}),
+    _hosted("moonshot", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY",
+            source="https://platform.kimi.ai/docs/api/overview",
+            operations=_CHAT),
+    _hosted("nebius", "https://api.tokenfactory.nebius.com/v1", "NEBIUS_API_KEY",
+            source="https://docs.tokenfactory.nebius.com/api-reference/introduction"),
+    _hosted("novita", "https://api.novita.ai/openai/v1", "NOVITA_API_KEY",
+            source="https://novita.ai/docs/api-reference/model-apis-llm-create-completion",
+            operations=_CHAT_TEXT,
+            extra_params=frozenset({"min_p", "repetition_penalty", "top_k"})),
+    _hosted("nvidia_nim", "https://integrate.api.nvidia.com/v1",
+            "NVIDIA_NIM_API_KEY", "NVIDIA_API_KEY",
+            source="https://ai-sdk.dev/providers/openai-compatible-providers/nim"),
+    _hosted("openai", "https://api.openai.com/v1", "OPENAI_API_KEY",
+            source="https://github.com/openai/openai-python/blob/main/src/openai/_client.py",
+            base_env=("OPENAI_BASE_URL", "OPENAI_API_BASE")),
+    _hosted("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", "OR_API_KEY",
+            source="https://openrouter.ai/docs/api_reference/parameters",
+            extra_params=frozenset({"min_p", "repetition_penalty", "top_k"})),
+    _hosted("perplexity", "https://api.perplexity.ai",
+            "PERPLEXITY_API_KEY", "PERPLEXITYAI_API_KEY",
+            source="https://docs.perplexity.ai/docs/grounded-llm/openai-compatibility",
+            operations=_CHAT, renamed_params=_OLD_LIMIT),
+    _hosted("sambanova", "https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY",
+            source="https://docs.sambanova.ai/docs/en/features/openai-compatibility",
+            operations=_CHAT_EMBEDDING),
+    _hosted("together_ai", "https://api.together.ai/v1",
+            "TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY",
+            source="https://docs.together.ai/docs/inference/openai-compatibility",
+            renamed_params=_OLD_LIMIT,
+            extra_params=frozenset({"min_p", "repetition_penalty", "top_k"})),
+    _hosted("vercel_ai_gateway", "https://ai-gateway.vercel.sh/v1",
+            "VERCEL_AI_GATEWAY_API_KEY", "AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN",
+            source="https://vercel.com/docs/ai-gateway/openai-compat",
+            operations=_CHAT_EMBEDDING),
+    _hosted("xai", "https://api.x.ai/v1", "XAI_API_KEY",
+            source="https://docs.x.ai/api",
+            operations=_CHAT),
+    _hosted("zai", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY",
+            source="https://ai-sdk.dev/v5/providers/ai-sdk-providers/zai",
+            operations=_CHAT),
+)
+# fmt: on
+
+GATEWAYS: dict[str, OpenAILike] = {row.name: row for row in _ROWS}
+"""The rows by prefix."""

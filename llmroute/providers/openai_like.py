@@ -28,13 +28,14 @@ from .params import select_params
 from .repair import repair_completion
 
 # Taken by llama.cpp's server and vLLM, not by OpenAI: a row names those it takes in `extra_params`.
-_LOCAL_PARAMS = frozenset(
+LOCAL_PARAMS = frozenset(
     {"chat_template", "chat_template_kwargs", "grammar", "ignore_eos", "min_p", "mirostat"}
     | {"mirostat_eta", "mirostat_tau", "repeat_penalty", "repetition_penalty", "top_k"}
     | {"typical_p"}
 )
-CHAT_PARAMS = frozenset(ChatParams.__annotations__) - _LOCAL_PARAMS
-TEXT_PARAMS = frozenset(TextParams.__annotations__) - _LOCAL_PARAMS
+"""Parameters beyond OpenAI's that servers of open models share."""
+CHAT_PARAMS = frozenset(ChatParams.__annotations__) - LOCAL_PARAMS
+TEXT_PARAMS = frozenset(TextParams.__annotations__) - LOCAL_PARAMS
 EMBEDDING_PARAMS = frozenset(EmbeddingParams.__annotations__)
 
 
@@ -45,6 +46,8 @@ class OpenAILike(Provider):
     name: str
     base_url: str | None = None
     base_env: tuple[str, ...] = ()
+    base_path: str = ""
+    """Put behind a base URL that has no path, such as `/v1` behind `http://localhost:11434`."""
     key_env: tuple[str, ...] = ()
     key_required: bool = True
     key_to_any_host: bool = False
@@ -80,7 +83,7 @@ class OpenAILike(Provider):
         body.update(request.extra_body)
         return HTTPCall(
             "POST",
-            f"{deployment.api_base}{_PATHS[request.operation]}",
+            self._base(deployment) + _PATHS[request.operation],
             self._headers(request, deployment),
             _encode(body, request),
             dropped,
@@ -132,6 +135,10 @@ class OpenAILike(Provider):
                 f"{'any host' if self.key_to_any_host else self.base_url} only)."
             )
         return error
+
+    def _base(self, deployment: Deployment) -> str:
+        base = deployment.api_base or ""
+        return base if "/" in base.partition("://")[2] else base + self.base_path
 
     def _headers(self, request: Request, deployment: Deployment) -> dict[str, str]:
         headers = {"content-type": "application/json", "accept": "application/json", **self.headers}
