@@ -1,0 +1,159 @@
+"""What a call cost, in US dollars."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+from .errors import BadRequestError, NotFoundError
+from .registry import ModelInfo, Prices, get_model_info
+from .tokens.counter import Messages, token_counter
+from .types.chat import ChatCompletion
+from .types.embedding import EmbeddingResponse, EmbeddingUsage
+from .types.text import TextCompletion
+from .types.usage import Usage
+
+_MILLION = 1_000_000
+
+
+class Cost(float):
+    """US dollars. A float, which also knows its parts and how far it can be trusted."""
+
+    prompt: float
+    """The prompt's part."""
+    completion: float
+    """The answer's part."""
+    estimated: bool
+    """Whether something is missing from it: tokens were counted here because the provider reported
+    none, or the provider charges for more than it reports (`prices.other_fees`, `cache_write`)."""
+
+    def __new__(cls, prompt: float, completion: float, estimated: bool = False) -> Self:
+        self = super().__new__(cls, prompt + completion)
+        self.prompt = prompt
+        self.completion = completion
+        self.estimated = estimated
+        return self
+
+    def __getnewargs__(self) -> tuple[float, float, bool]:  # type: ignore[override]
+        return self.prompt, self.completion, self.estimated
+
+
+class TokenCosts(NamedTuple):
+    """What tokens cost, in US dollars; `None` when a price is not known."""
+
+    prompt: float | None
+    completion: float | None
+
+
+def cost_per_token(
+    model: str,
+    prompt_tokens: int = 0,
+    completion_tokens: int = 0,
+    cached_tokens: int = 0,
+    *,
+    cache_write_tokens: int = 0,
+) -> TokenCosts:
+    """What that many tokens of `model` cost: `(prompt, completion)` in US dollars.
+
+    `cached_tokens` is how many of the prompt tokens came from the provider's cache, and
+    `cache_write_tokens` how many were put there at a price of their own. A part whose price is not
+    known is `None`, never zero: so is the whole prompt when tokens were cached and the cache's
+    price is not known. No tokens cost nothing at any price.
+    """
+    info = _info(model)
+    if info is None:
+        return TokenCosts(None, None)
+    return _costs(
+        info.prices, _Billed(prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens)
+    )
+
+
+def completion_cost(
+    completion: ChatCompletion | TextCompletion | EmbeddingResponse,
+    *,
+    model: str | None = None,
+    messages: Messages | None = None,
+) -> Cost | None:
+    """What an answer cost in US dollars, or `None` when a price is not known.
+
+    `None` is never a free answer: that one costs 0.0. The result is a float with parts, see
+    `Cost`. `model` is the model string to charge for, by default the one of the call. A completion
+    without usage is counted here if `messages` says what was asked; its cost is then `estimated`.
+    Raises `BadRequestError` for an answer that no call produced when `model` isn't given.
+    """
+    model = model or (completion.call_info.model if completion.call_info else None)
+    if not model:
+        raise BadRequestError("No call is known that produced this answer; pass model=.")
+    info = _info(model)
+    usage = completion.usage or _estimated_usage(completion, model, messages)
+    if info is None or usage is None:
+        return None
+    billed = _billed(usage)
+    costs = _costs(info.prices, billed)
+    if costs.prompt is None or costs.completion is None:
+        return None
+    charges_writes = info.prices.cache_write is not None and billed.cache_write is None
+    unseen = charges_writes or info.prices.other_fees is not None
+    return Cost(costs.prompt, costs.completion, estimated=unseen or completion.usage is None)
+
+
+class _Billed(NamedTuple):
+    prompt: int
+    completion: int
+    cached: int = 0
+    cache_write: int | None = None
+    """`None` when the provider does not say."""
+
+
+def _info(model: str) -> ModelInfo | None:
+    try:
+        return get_model_info(model)
+    except NotFoundError:
+        return None  # nothing is known, its prices included
+
+
+def _costs(prices: Prices, billed: _Billed) -> TokenCosts:
+    prices = prices.for_prompt(billed.prompt)
+    # A provider that charges nothing apart for writing charges the normal price.
+    written = (billed.cache_write or 0) if prices.cache_write is not None else 0
+    parts = (
+        _times(prices.input, billed.prompt - billed.cached - written),
+        _times(prices.cached_input, billed.cached),
+        _times(prices.cache_write, written),
+    )
+    known = [part for part in parts if part is not None]
+    prompt = sum(known) if len(known) == len(parts) else None
+    return TokenCosts(prompt, _times(prices.output, billed.completion))
+
+
+def _times(price: float | None, tokens: int) -> float | None:
+    if not tokens:
+        return 0.0
+    return price * tokens / _MILLION if price is not None else None
+
+
+def _billed(usage: Usage | EmbeddingUsage) -> _Billed:
+    if isinstance(usage, EmbeddingUsage):
+        return _Billed(usage.prompt_tokens, 0)
+    details = usage.prompt_tokens_details
+    if details is None:
+        return _Billed(usage.prompt_tokens, usage.completion_tokens)
+    return _Billed(
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        details.cached_tokens or 0,
+        details.get("cache_write_tokens"),
+    )
+
+
+def _estimated_usage(
+    completion: ChatCompletion | TextCompletion | EmbeddingResponse,
+    model: str,
+    messages: Messages | None,
+) -> Usage | None:
+    if messages is None or not isinstance(completion, ChatCompletion):
+        return None
+    prompt = token_counter(model, messages=messages).tokens
+    # Each choice ends with one token that is not part of its text.
+    answers = [choice.message.content or "" for choice in completion.choices]
+    answer = sum(token_counter(model, text=text).tokens + 1 for text in answers)
+    return Usage(prompt_tokens=prompt, completion_tokens=answer, total_tokens=prompt + answer)

@@ -1,0 +1,333 @@
+"""What is known about a model: limits, prices, capabilities, tokenizer, status.
+
+The facts come from `model_prices.json`, then from the file that `LLMROUTE_MODEL_REGISTRY` names,
+then from `register_model()`; a later entry replaces an earlier one whole. What is not known is
+`None`, never zero and never a guess.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from .deployments import split_model
+from .errors import LLMRouteError, NotFoundError
+from .registry_litellm import from_litellm, is_litellm
+
+FORMAT_VERSION = 1
+"""The `version` of our registry format."""
+
+OVERRIDE_ENV = "LLMROUTE_MODEL_REGISTRY"
+"""The environment variable that names a file with more entries; read once, at the first look-up."""
+
+Modality: TypeAlias = Literal["text", "image", "audio", "video", "file"]
+
+
+class _Facts(BaseModel):
+    # Strict: a mistyped key or a number in quotes is an error, not a fact that gets lost.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+class PriceTier(_Facts):
+    """Prices that replace the normal ones for a whole request once its prompt is long enough."""
+
+    min_prompt_tokens: int = Field(gt=0)
+    """The tier holds for prompts of at least this many tokens."""
+    input: float | None = Field(default=None, ge=0)
+    cached_input: float | None = Field(default=None, ge=0)
+    cache_write: float | None = Field(default=None, ge=0)
+    output: float | None = Field(default=None, ge=0)
+
+
+class Prices(_Facts):
+    """US dollars per million tokens; `None` is unknown. Zero means that nobody charges."""
+
+    input: float | None = Field(default=None, ge=0)
+    """Prompt tokens."""
+    cached_input: float | None = Field(default=None, ge=0)
+    """Prompt tokens read from the provider's cache."""
+    cache_write: float | None = Field(default=None, ge=0)
+    """Prompt tokens written to the provider's cache, where that is charged apart."""
+    output: float | None = Field(default=None, ge=0)
+    """Completion tokens, thinking included."""
+    tiers: tuple[PriceTier, ...] = ()
+    """Other prices for long prompts, shortest first."""
+    other_fees: str | None = None
+    """What is charged beside tokens, in words; token prices are then not the whole cost."""
+
+    def for_prompt(self, prompt_tokens: int) -> Prices:
+        """The prices that hold for a prompt of that many tokens."""
+        reached = [tier for tier in self.tiers if prompt_tokens >= tier.min_prompt_tokens]
+        if not reached:
+            return self
+        return self.model_copy(update=reached[-1].model_dump(exclude={"min_prompt_tokens"}))
+
+
+class Capabilities(_Facts):
+    """What a model can do: `True`, `False`, or `None` when it is not known."""
+
+    json_object: bool | None = None
+    """`response_format={"type": "json_object"}`."""
+    json_schema: bool | None = None
+    """`response_format={"type": "json_schema", ...}`."""
+    parallel_tools: bool | None = None
+    """Several tool calls in one answer."""
+    prompt_caching: bool | None = None
+    reasoning: bool | None = None
+    """Thinks before it answers."""
+    streaming: bool | None = None
+    tools: bool | None = None
+    vision: bool | None = None
+    """Takes images."""
+
+
+class Modalities(_Facts):
+    """What goes in and what comes out; `None` when not known."""
+
+    input: tuple[Modality, ...] | None = None
+    output: tuple[Modality, ...] | None = None
+
+
+class Source(_Facts):
+    """Where facts of an entry were found."""
+
+    url: str
+    checked: date
+    """The day someone read the page."""
+    note: str | None = None
+    """Which facts it gave, or why a better source was not had."""
+
+
+class ModelInfo(_Facts):
+    """What is known about one model."""
+
+    name: str
+    """The model string, `provider/model`."""
+    provider: str
+    mode: Literal["chat", "text", "embedding"]
+    """The operation it is for."""
+    max_input_tokens: int | None = Field(default=None, gt=0)
+    """The longest prompt: the context window, unless the provider sets a smaller limit."""
+    max_output_tokens: int | None = Field(default=None, gt=0)
+    """The longest answer."""
+    embedding_dimensions: int | None = Field(default=None, gt=0)
+    """Length of the vectors, for `mode="embedding"`."""
+    prices: Prices = Prices.model_construct()
+    free: bool = False
+    """Nobody charges for it; only then may a price be zero."""
+    capabilities: Capabilities = Capabilities.model_construct()
+    modalities: Modalities = Modalities.model_construct()
+    tokenizer: str | None = None
+    """Its vocabulary, by a name `token_counter` knows (`"llama4"`, `"o200k_base"`, ...)."""
+    status: Literal["active", "preview", "retired"] | None = None
+    """`retired`: calls fail. `preview`: the provider may change it without notice."""
+    released: date | None = None
+    retires: date | None = None
+    """The announced or past last day."""
+    replaced_by: str | None = None
+    """The provider's suggestion for a retired model, as a model string."""
+    aliases: tuple[str, ...] = ()
+    """Other model strings for exactly this model, such as dated snapshots."""
+    sources: tuple[Source, ...] = ()
+
+    @model_validator(mode="after")
+    def _zero_only_if_free(self) -> Self:
+        zero = 0 in (self.prices.input, self.prices.output, self.prices.cached_input)
+        if zero and not self.free:
+            raise ValueError("a price of 0 needs free: true; an unknown price is null")
+        return self
+
+
+Resolver: TypeAlias = Callable[[str], ModelInfo]
+"""Finds the facts of a model that no file lists, such as a local one; gets the model string."""
+
+
+class Registry:
+    """Model facts by model string. `get_model_info()` and friends use one shared instance."""
+
+    def __init__(self, entries: Mapping[str, Mapping[str, Any]]) -> None:
+        # Built-in entries stay raw until they are asked for; one entry validates in microseconds.
+        self._raw = dict(entries)
+        self._infos: dict[str, ModelInfo] = {}
+        self._aliases = {
+            alias: name for name, entry in entries.items() for alias in entry.get("aliases", ())
+        }
+        self._resolvers: dict[str, Resolver] = {}
+        self._lock = threading.Lock()
+
+    def get(self, model: str) -> ModelInfo:
+        """The facts about `model`. Raises `NotFoundError`, which names near matches."""
+        info = self._infos.get(model)
+        return info if info is not None else self._find(model)
+
+    def names(self) -> list[str]:
+        """All model strings, sorted; without aliases."""
+        return sorted({*self._raw, *self._infos})
+
+    def add(self, infos: Mapping[str, ModelInfo]) -> None:
+        """Add entries, or replace the ones of the same name."""
+        with self._lock:
+            self._infos.update(infos)
+            self._aliases.update(
+                {alias: name for name, info in infos.items() for alias in info.aliases}
+            )
+
+    def add_resolver(self, prefix: str, resolver: Resolver) -> None:
+        """Ask `resolver` about models of provider `prefix` that are not listed."""
+        with self._lock:
+            self._resolvers[prefix] = resolver
+
+    def _find(self, model: str) -> ModelInfo:
+        name = self._aliases.get(model, model)
+        if name in self._infos:
+            return self._infos[name]
+        if name in self._raw:
+            info = _entry(name, self._raw[name])
+            with self._lock:
+                return self._infos.setdefault(name, info)
+        provider, _ = split_model(model)
+        if provider in self._resolvers:
+            return self._resolvers[provider](model)
+        raise self._unknown(model)
+
+    def _unknown(self, model: str) -> NotFoundError:
+        provider, _ = split_model(model)
+        known = [*self.names(), *self._aliases]
+        close = [name for name in known if name.partition("/")[2] == model]
+        by_lower = {name.lower(): name for name in known}
+        close += [by_lower[m] for m in difflib.get_close_matches(model.lower(), by_lower, n=3)]
+        hint = (
+            f" Did you mean {' or '.join(repr(n) for n in dict.fromkeys(close))}?" if close else ""
+        )
+        return NotFoundError(
+            f"Nothing is known about the model {model!r}.{hint} Add it with register_model(), or in"
+            f" a file named by {OVERRIDE_ENV}.",
+            provider=provider or None,
+            model=model,
+        )
+
+
+def get_model_info(model: str) -> ModelInfo:
+    """What is known about `model`, a model string such as `"meta/muse-spark-1.1"`.
+
+    Only the exact name or a listed alias is found, never a similar one. Raises `NotFoundError`
+    with near matches. The first call reads the registry's file (about a millisecond).
+    """
+    return _shared().get(model)
+
+
+def known_models() -> list[str]:
+    """All model strings the registry lists, sorted."""
+    return _shared().names()
+
+
+def register_model(models: Mapping[str, Any] | str | os.PathLike[str]) -> list[str]:
+    """Add models to the registry, or replace what it says about them, for this process.
+
+    `models` maps model strings to `ModelInfo` objects or entries, or is the path of a JSON file.
+    Entries are written as in `model_prices.json` (prices in US dollars per million tokens) or as
+    in LiteLLM's `model_prices_and_context_window.json` (`input_cost_per_token`, ...), which is
+    recognised and converted. Returns the model strings. Raises `LLMRouteError` for an entry that
+    does not fit; then nothing is added.
+    """
+    if not isinstance(models, Mapping):
+        models = _read_json(Path(models))
+    infos = read_entries(models)
+    _shared().add(infos)
+    return sorted(infos)
+
+
+def register_resolver(prefix: str, resolver: Resolver) -> None:
+    """Let `resolver(model)` answer for models of provider `prefix` that the registry lacks.
+
+    For providers whose models are not a fixed list: a file on disk, a private server.
+    """
+    _shared().add_resolver(prefix, resolver)
+
+
+def local_model_info(
+    model: str,
+    *,
+    context_window: int | None,
+    mode: Literal["chat", "text", "embedding"] = "chat",
+    embedding_dimensions: int | None = None,
+) -> ModelInfo:
+    """The facts about a model in a file, from what its header says.
+
+    `model` is the model string and `context_window` the length it was trained for, in tokens. A
+    local model costs nothing: its prices are zero and `free` is true.
+    """
+    return ModelInfo(
+        name=model,
+        provider=split_model(model)[0],
+        mode=mode,
+        max_input_tokens=context_window,
+        max_output_tokens=context_window if mode != "embedding" else None,
+        embedding_dimensions=embedding_dimensions,
+        prices=Prices(input=0, cached_input=0, output=0),
+        free=True,
+        capabilities=Capabilities(streaming=mode != "embedding"),
+        status="active",
+    )
+
+
+def read_entries(data: Mapping[str, Any]) -> dict[str, ModelInfo]:
+    """The entries of a registry in either format, validated; see `register_model`."""
+    entries = data.get("models") if "version" in data else data
+    if "version" in data and data["version"] != FORMAT_VERSION:
+        raise LLMRouteError(
+            f"The model registry has version {data['version']!r}; this llmroute reads version"
+            f" {FORMAT_VERSION}."
+        )
+    if not isinstance(entries, Mapping):
+        raise LLMRouteError('A model registry has its entries under "models".')
+    if is_litellm(entries):
+        entries = from_litellm(entries)
+    return {name: _entry(name, entry) for name, entry in entries.items()}
+
+
+def builtin_path() -> Path:
+    """Where `model_prices.json` is: in the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "model_prices.json"
+    return installed if installed.exists() else package.parent / "model_prices.json"
+
+
+def _entry(name: str, entry: object) -> ModelInfo:
+    if isinstance(entry, ModelInfo):
+        return entry
+    if not isinstance(entry, Mapping):
+        raise LLMRouteError(f"The registry's entry {name!r} is not an object.")
+    try:
+        return ModelInfo.model_validate({"provider": split_model(name)[0], **entry, "name": name})
+    except ValidationError as error:
+        raise LLMRouteError(f"The registry's entry {name!r} does not fit: {error}") from error
+
+
+def _read_json(path: Path) -> Mapping[str, Any]:
+    try:
+        data = json.loads(path.read_bytes())
+    except OSError as error:
+        raise LLMRouteError(f"The model registry {path} can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise LLMRouteError(f"The model registry {path} is not JSON: {error}") from error
+    if not isinstance(data, Mapping):
+        raise LLMRouteError(f"The model registry {path} is not a JSON object.")
+    return data
+
+
+@functools.cache
+def _shared() -> Registry:
+    registry = Registry(_read_json(builtin_path())["models"])
+    if override := os.environ.get(OVERRIDE_ENV):
+        registry.add(read_entries(_read_json(Path(override))))
+    return registry

@@ -1,0 +1,208 @@
+"""How many tokens a text or a conversation is, and how far the number can be trusted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ..deployments import split_model
+from ..errors import BadRequestError, NotFoundError
+from ..registry import get_model_info
+from ..types.base import Model
+from . import vocabulary
+from .images import MOST_IMAGE_TOKENS, data_uri_size, image_tokens
+from .vocabulary import TextCount, Tokenizer
+
+Messages: TypeAlias = str | Sequence[Mapping[str, Any] | Model]
+Tools: TypeAlias = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCount:
+    """A number of tokens. `int(count)` is the number alone."""
+
+    tokens: int
+    method: str
+    """What counted: a vocabulary's name (`"llama4"`, `"o200k_base"`), the word of a registered
+    counter, or `"estimate"`, which goes by characters and bytes."""
+    exact: bool
+    """Whether the provider counts the same. False for every estimate, for tools (providers don't
+    publish the prompt they turn them into) and for chat templates that aren't known."""
+
+    def __int__(self) -> int:
+        return self.tokens
+
+
+Counter: TypeAlias = Callable[[str, Messages | None, str | None, Tools | None], TokenCount]
+"""`counter(model, messages, text, tools)`; one of `messages` and `text` is `None`."""
+
+_counters: dict[str, Counter] = {}
+
+# Llama 4's chat format: one token opens the prompt and four ask for the answer; each message has
+# two tokens around its role, a blank line after it, and one token at its end.
+_PROMPT_TOKENS = 5
+_MESSAGE_TOKENS = 3
+_LLAMA_ROLES = {"tool": "ipython"}
+
+# The Llama API puts tools into a prompt it does not publish; with one recorded tool it was this
+# much longer than the tool's own JSON.
+_LLAMA_TOOLS_TOKENS = 490
+
+
+def register_counter(prefix: str, counter: Counter) -> None:
+    """Let `counter(model, messages, text, tools)` count for every model of provider `prefix`."""
+    _counters[prefix] = counter
+
+
+def token_counter(
+    model: str,
+    *,
+    messages: Messages | None = None,
+    text: str | None = None,
+    tools: Tools | None = None,
+) -> TokenCount:
+    """How many tokens `messages` (with `tools`) or `text` are for `model`.
+
+    Give one of `messages`, which count with all that the chat format adds, and `text`, which
+    counts as it is. A string as `messages` is one user message. Never uses the network: when the
+    model's vocabulary is not on this machine, another one's count or an estimate comes back, with
+    `exact=False`. An image whose size can't be seen counts as the largest. The first call for a
+    vocabulary loads it, which takes about half a second. Raises `BadRequestError` when neither or
+    both are given, or `tools` without `messages`.
+    """
+    if (messages is None) == (text is None) or (tools and messages is None):
+        raise BadRequestError(
+            "token_counter takes either messages= (with or without tools=) or text=.", model=model
+        )
+    provider, _ = split_model(model)
+    if provider in _counters:
+        return _counters[provider](model, messages, text, tools)
+    method, tokenizer, own = _tokenizer(model)
+    if text is not None:
+        count = _count_text(tokenizer, text)
+        return TokenCount(count.tokens, method, own and count.exact)
+    counts = [_Part(_PROMPT_TOKENS, own and template_known(model))]
+    counts += (part for message in plain(messages or ()) for part in _message(tokenizer, message))
+    if tools:
+        described = _count_text(tokenizer, _compact(list(tools))).tokens
+        counts.append(_Part(_LLAMA_TOOLS_TOKENS + described, False))
+    return TokenCount(
+        sum(part.tokens for part in counts), method, all(part.exact for part in counts)
+    )
+
+
+def template_known(model: str) -> bool:
+    """Whether the chat format of `model` is known to the token, given its vocabulary.
+
+    That is so for Llama 4 at the Llama API, whose recorded counts the rule reproduces.
+    """
+    return model.startswith("meta_llama/") and tokenizer_name(model) == "llama4"
+
+
+def tokenizer_name(model: str) -> str | None:
+    """The vocabulary of `model` by the registry; `None` when it isn't known."""
+    try:
+        return get_model_info(model).tokenizer
+    except NotFoundError:
+        return None
+
+
+def plain(messages: Messages) -> list[Mapping[str, Any]]:
+    """Messages as mappings: a string is one user message."""
+    if isinstance(messages, str):
+        return [{"role": "user", "content": messages}]
+    return [m.to_dict() if isinstance(m, Model) else m for m in messages]
+
+
+def parts(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The content of a message as a sequence of parts; text is a part of type `"text"`."""
+    content = message.get("content")
+    if isinstance(content, str):
+        yield {"type": "text", "text": content}
+    elif isinstance(content, Mapping):  # as the Llama API's own SDK dumps it
+        yield content
+    else:
+        yield from content or ()
+
+
+def image_url(part: Mapping[str, Any]) -> str | None:
+    """The URL of an image part; `None` for any other part."""
+    image = part.get("image_url") if part.get("type") == "image_url" else None
+    return image.get("url") if isinstance(image, Mapping) else image
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    tokens: int
+    exact: bool
+
+
+def _tokenizer(model: str) -> tuple[str, Tokenizer | None, bool]:
+    """The method's name, the tokenizer, and whether it is the model's own."""
+    name = tokenizer_name(model)
+    if name in vocabulary.VOCABULARIES and (tokenizer := vocabulary.load(name)):
+        return name, tokenizer, True
+    # Vocabularies of this size differ by a few percent; counting characters is off by far more.
+    for stand_in in ("o200k_base", "cl100k_base"):
+        if tokenizer := vocabulary.load(stand_in):
+            return stand_in, tokenizer, False
+    return "estimate", None, False
+
+
+def _count_text(tokenizer: Tokenizer | None, text: str) -> TextCount:
+    if tokenizer is None:
+        return TextCount(vocabulary.estimate(text), exact=False)
+    return tokenizer.count(text)
+
+
+def _message(tokenizer: Tokenizer | None, message: Mapping[str, Any]) -> Iterator[_Part]:
+    role = str(message.get("role", ""))
+    header = _LLAMA_ROLES.get(role, role)
+    yield _Part(_MESSAGE_TOKENS, True)
+    for text in (header, "\n\n"):
+        yield _text(tokenizer, text)
+    for part in parts(message):
+        yield _content(tokenizer, part)
+    if name := message.get("name"):
+        # Providers differ in whether and how a name is shown to the model.
+        yield _Part(_count_text(tokenizer, str(name)).tokens, False)
+    if calls := message.get("tool_calls"):
+        yield _Part(_count_text(tokenizer, _calls_text(calls)).tokens, False)
+
+
+def _text(tokenizer: Tokenizer | None, text: str) -> _Part:
+    count = _count_text(tokenizer, text)
+    return _Part(count.tokens, count.exact)
+
+
+def _content(tokenizer: Tokenizer | None, part: Mapping[str, Any]) -> _Part:
+    if isinstance(part.get("text"), str):
+        return _text(tokenizer, part["text"])
+    if url := image_url(part):
+        size = data_uri_size(url)
+        return _Part(image_tokens(*size), True) if size else _Part(MOST_IMAGE_TOKENS, False)
+    # Sound, files and the like: nobody publishes a rule, so at least their JSON counts.
+    return _Part(_count_text(tokenizer, _compact(part)).tokens, False)
+
+
+def _calls_text(calls: Sequence[Mapping[str, Any]]) -> str:
+    """Tool calls as Llama 4 writes them: `[get_weather(location="Menlo Park")]`."""
+    return "[" + ", ".join(_call_text(call) for call in calls) + "]"
+
+
+def _call_text(call: Mapping[str, Any]) -> str:
+    function = call.get("function") or {}
+    arguments = str(function.get("arguments") or "")
+    try:
+        decoded = json.loads(arguments)
+    except ValueError:
+        decoded = None
+    if isinstance(decoded, dict):
+        arguments = ", ".join(f"{name}={_compact(value)}" for name, value in decoded.items())
+    return f"{function.get('name', '')}({arguments})"
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
