@@ -6,7 +6,10 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypeAlias, TypedDict
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
 
 JSON: TypeAlias = Any
 """Data that JSON can carry; checked where it is encoded."""
@@ -15,7 +18,10 @@ Unsupported: TypeAlias = Literal["raise", "drop", "pass"]
 """What to do with a parameter the provider does not take: raise `UnsupportedParamsError`, leave it
 out with a warning and a record in `call_info.dropped_params`, or send it all the same."""
 
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False, extra="ignore")
 
+
+@with_config(_STRICT)
 class ChatParams(TypedDict, total=False):
     """OpenAI's parameters of a chat call, and the samplers most local servers take as well."""
 
@@ -23,7 +29,7 @@ class ChatParams(TypedDict, total=False):
     frequency_penalty: float | None
     function_call: str | Mapping[str, JSON] | None
     functions: Sequence[Mapping[str, JSON]] | None
-    logit_bias: Mapping[str, float] | None
+    logit_bias: Mapping[str | int, float] | None
     logprobs: bool | None
     max_completion_tokens: int | None
     max_tokens: int | None
@@ -65,13 +71,14 @@ class ChatParams(TypedDict, total=False):
     typical_p: float | None
 
 
+@with_config(_STRICT)
 class TextParams(TypedDict, total=False):
     """OpenAI's parameters of a text completion, and the samplers local servers share."""
 
     best_of: int | None
     echo: bool | None
     frequency_penalty: float | None
-    logit_bias: Mapping[str, float] | None
+    logit_bias: Mapping[str | int, float] | None
     logprobs: int | None
     max_tokens: int | None
     n: int | None
@@ -95,6 +102,7 @@ class TextParams(TypedDict, total=False):
     typical_p: float | None
 
 
+@with_config(_STRICT)
 class EmbeddingParams(TypedDict, total=False):
     """OpenAI's parameters of an embedding call."""
 

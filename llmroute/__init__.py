@@ -1,0 +1,81 @@
+"""llmroute: one call for every language model, hosted, self-hosted, or in this process.
+
+    from llmroute import completion
+
+    print(completion("llamacpp//models/llama.gguf", "Hello").text)
+
+Importing this package loads nothing; each name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .version import __version__
+
+# Where each public name lives; `__init__.pyi` tells type checkers the same.
+_HOMES = {
+    "api": (
+        "acompletion",
+        "aembedding",
+        "atext_completion",
+        "completion",
+        "embedding",
+        "text_completion",
+    ),
+    "errors": (
+        "APIConnectionError",
+        "APIError",
+        "APIResponseValidationError",
+        "APIStatusError",
+        "APITimeoutError",
+        "AuthenticationError",
+        "BadGatewayError",
+        "BadRequestError",
+        "BudgetExceededError",
+        "ConflictError",
+        "ContentPolicyViolationError",
+        "ContextWindowExceededError",
+        "GatewayTimeoutError",
+        "InternalServerError",
+        "LLMRouteError",
+        "MissingExtraError",
+        "ModelFileError",
+        "NotFoundError",
+        "OpenAIError",
+        "PermissionDeniedError",
+        "ProviderRetiredError",
+        "RateLimitError",
+        "RequestTooLargeError",
+        "ServiceUnavailableError",
+        "StreamInterruptedError",
+        "UnprocessableEntityError",
+        "UnsupportedOperationError",
+        "UnsupportedParamsError",
+    ),
+    "providers": ("register_provider",),
+    "transport.streams": ("AsyncStream", "Stream"),
+    "types.chat": ("ChatCompletion", "Message"),
+    "types.chat_chunk": ("ChatCompletionChunk",),
+    "types.embedding": ("EmbeddingResponse",),
+    "types.request": ("Timeout",),
+    "types.text": ("TextCompletion",),
+    "types.usage": ("Usage",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted([*_HOME, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,234 @@
+"""From the arguments of a call to a job: everything that is checked before anything is sent."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from .deployments import Deployment
+from .errors import BadRequestError, UnsupportedParamsError
+from .providers import get_provider
+from .providers.mock import ANSWER
+from .providers.params import did_you_mean
+from .resolve import resolve
+from .schemas import response_format
+from .transport.drive import Job
+from .types.base import Model
+from .types.request import (
+    ChatParams,
+    ChatRequest,
+    EmbeddingParams,
+    EmbeddingRequest,
+    Request,
+    TextParams,
+    TextRequest,
+    Timeout,
+    Unsupported,
+)
+
+DEFAULT_RETRIES = 2
+
+# What a message from an answer carries that a provider takes back.
+_MESSAGE_KEYS = ("role", "content", "refusal", "tool_calls", "function_call", "reasoning_content")
+
+
+class CallOptions(TypedDict, total=False):
+    """What every call takes beside the parameters of its operation."""
+
+    api_key: str | None
+    """The key; `None` takes the provider's own environment variable."""
+    api_base: str | None
+    """The base URL; `None` takes the provider's. Also `base_url`."""
+    base_url: str | None
+    model_kwargs: Mapping[str, Any] | None
+    """Options of the provider, or of loading a local model (`n_ctx`, `n_threads`, ...)."""
+    timeout: float | Timeout | None
+    """Seconds for the whole call, or a `Timeout`; `None` takes `Timeout()`."""
+    num_retries: int | None
+    """Tries after the first one, 2 if `None`. Also `max_retries`."""
+    max_retries: int | None
+    extra_body: Mapping[str, Any] | None
+    """Merged into the body last and not checked."""
+    extra_headers: Mapping[str, str] | None
+    mock_response: Any
+    """Answer with this text, completion or exception and call nobody."""
+    unsupported: Unsupported
+    """What to do with a parameter the provider does not take: `"raise"`, `"drop"`, `"pass"`."""
+    drop_params: bool | None
+    """`True` is `unsupported="drop"`."""
+    client: Any
+    """Your own `httpx.Client` (`httpx.AsyncClient` for async calls), used as it is configured."""
+
+
+_OPTIONS = frozenset(CallOptions.__annotations__)
+_SHAPES: dict[str, Any] = {"chat": ChatParams, "text": TextParams, "embedding": EmbeddingParams}
+_PARAMS = {operation: frozenset(shape.__annotations__) for operation, shape in _SHAPES.items()}
+
+
+def chat_job(model: str, messages: object, stream: bool, given: dict[str, Any]) -> Job:
+    """The job of a chat call. Raises `BadRequestError` and its kin for anything wrong."""
+    return _job(ChatRequest, model, stream, given, messages=_messages(messages, model))
+
+
+def text_job(model: str, prompt: object, stream: bool, given: dict[str, Any]) -> Job:
+    """The job of a text completion."""
+    return _job(TextRequest, model, stream, given, prompt=_inputs(prompt, "prompt", model))
+
+
+def embedding_job(model: str, inputs: object, given: dict[str, Any]) -> Job:
+    """The job of an embedding call."""
+    return _job(EmbeddingRequest, model, False, given, input=_inputs(inputs, "input", model))
+
+
+def _job(
+    kind: type[Request], model: str, stream: bool, given: dict[str, Any], **content: Any
+) -> Job:
+    options = cast(CallOptions, {k: v for k, v in given.items() if k in _OPTIONS})
+    params = {k: v for k, v in given.items() if k not in _OPTIONS and v is not None}
+    deployment = _deployment(model, options)
+    _check_params(kind, params, options, deployment)
+    if isinstance(params.get("response_format"), type):
+        params["response_format"] = response_format(params["response_format"])
+    request = kind(
+        model=model,
+        params=params,
+        stream=bool(stream),
+        extra_body=options.get("extra_body") or {},
+        extra_headers=options.get("extra_headers") or {},
+        unsupported="drop" if options.get("drop_params") else options.get("unsupported", "raise"),
+        **content,
+    )
+    return Job(request, (deployment,), _retries(options), _timeout(options), options.get("client"))
+
+
+def _deployment(model: str, options: CallOptions) -> Deployment:
+    if options.get("mock_response") is not None:
+        return Deployment(
+            provider="mock", model=model, model_kwargs={ANSWER: options["mock_response"]}
+        )
+    return resolve(
+        model,
+        api_key=options.get("api_key"),
+        api_base=options.get("api_base") or options.get("base_url"),
+        model_kwargs=options.get("model_kwargs"),
+    )
+
+
+def _check_params(
+    kind: type[Request], params: dict[str, Any], options: CallOptions, deployment: Deployment
+) -> None:
+    known = _PARAMS[kind.operation] | get_provider(deployment.provider).extra_params
+    unknown = [name for name in params if name not in known]
+    if unknown and options.get("unsupported") != "pass":
+        near = did_you_mean(unknown[0], known | _OPTIONS)
+        raise UnsupportedParamsError(
+            f"{unknown[0]!r} is not a parameter of this call.{near} What only {deployment.provider}"
+            " knows goes into extra_body=.",
+            model=deployment.name,
+            provider=deployment.provider,
+            param=unknown[0],
+        )
+    try:
+        _checker(kind.operation).validate_python(params)
+    except ValidationError as exc:
+        problem = exc.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in problem["loc"][:1])
+        raise BadRequestError(
+            f"{name}={problem['input']!r:.100}: {problem['msg']}.",
+            model=deployment.name,
+            provider=deployment.provider,
+            param=name,
+        ) from None
+
+
+@functools.cache
+def _checker(operation: str) -> TypeAdapter[Any]:
+    return TypeAdapter(_SHAPES[operation])
+
+
+def _retries(options: CallOptions) -> int:
+    retries = options.get("num_retries")
+    if retries is None:
+        retries = options.get("max_retries")
+    if retries is None:
+        return DEFAULT_RETRIES
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise BadRequestError(f"num_retries={retries!r} is not a number of retries.")
+    return retries
+
+
+def _timeout(options: CallOptions) -> Timeout:
+    timeout = options.get("timeout")
+    if timeout is None:
+        return Timeout()
+    if isinstance(timeout, Timeout):
+        return timeout
+    if hasattr(timeout, "read") and hasattr(timeout, "connect"):  # an httpx.Timeout
+        return Timeout(connect=timeout.connect, first_token=timeout.read, idle=timeout.read)
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        raise BadRequestError(f"timeout={timeout!r} is not a number of seconds above zero.")
+    return Timeout(total=float(timeout))
+
+
+def _messages(messages: object, model: str) -> Sequence[Mapping[str, Any]]:
+    if isinstance(messages, str):
+        return [{"role": "user", "content": messages}]
+    if not isinstance(messages, Sequence) or not messages:
+        raise BadRequestError(
+            "messages must be a text or a list of at least one message, such as "
+            f'[{{"role": "user", "content": "Hello"}}], not {messages!r:.100}.',
+            model=model,
+            param="messages",
+        )
+    plain = [m if type(m) is dict else _plain(m, model) for m in messages]
+    for position, message in enumerate(plain):
+        _check_message(position, message, model)
+    return plain
+
+
+def _plain(message: object, model: str) -> dict[str, Any]:
+    """A message object as a dict that can be sent: ours, OpenAI's, or any mapping."""
+    if isinstance(message, Model):
+        carried = message.to_dict()
+        return {k: carried[k] for k in _MESSAGE_KEYS if carried.get(k) is not None} | {
+            "content": carried.get("content")
+        }
+    if isinstance(message, Mapping):
+        return dict(message)
+    if isinstance(message, BaseModel):
+        return message.model_dump(mode="json", exclude_none=True)
+    raise BadRequestError(
+        f"A message must be a dict or a message object, not {type(message).__name__}.",
+        model=model,
+        param="messages",
+    )
+
+
+def _check_message(position: int, message: Mapping[str, Any], model: str) -> None:
+    where = f"messages[{position}]"
+    role, content = message.get("role"), message.get("content")
+    if not isinstance(role, str) or not role:
+        what = f'{where} has no "role", such as "user": {message!r:.200}'
+    elif content is not None and not isinstance(content, str | list | tuple | Mapping):
+        what = f'{where}["content"] must be a text or a list of parts, not {content!r:.100}'
+    elif content is None and role in ("user", "system", "developer", "tool"):
+        what = f'{where} of role "{role}" has no "content"'
+    else:
+        return
+    raise BadRequestError(f"{what}.", model=model, param=where)
+
+
+def _inputs(value: object, name: str, model: str) -> Any:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Sequence) and value and not isinstance(value, bytes):
+        return list(value)
+    raise BadRequestError(
+        f"{name} must be a text or a list of at least one, not {value!r:.100}.",
+        model=model,
+        param=name,
+    )
