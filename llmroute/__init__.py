@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .version import __version__
+from .version import __version__ as __version__
 
 # Where each public name lives; `__init__.pyi` tells type checkers the same.
 _HOMES = {

@@ -22,7 +22,7 @@ from ..routing.plan import Plan, Sleep, Step, plan
 from ..sse import SSEDecoder
 from ..types.call_info import AttemptRecord, CallInfo
 from ..types.request import Request, Timeout
-from . import http, local
+from . import http
 from .limits import Limits
 from .streams import AsChunks, AsyncStream, Ready, Splitter, Stream, StreamState, Whole
 
@@ -272,6 +272,8 @@ def _stream_here(
     """A stream that no server is asked for."""
     if isinstance(call, MockCall):
         return Stream(_mocked(run, deployment, call), Ready(call.chunks))
+    from . import local  # the engine is a dozen modules that a call over HTTP does not need
+
     source = local.open_local(call, run.job.timeout, run.limits.deadline)
     decoder = provider.decoder(run.job.request)
     return Stream(run.state(deployment, decoder, Whole(), run.limits), source)
@@ -282,6 +284,8 @@ async def _astream_here(
 ) -> AsyncStream[Any]:
     if isinstance(call, MockCall):
         return AsyncStream(_mocked(run, deployment, call), Ready(call.chunks))
+    from . import local  # see _stream_here
+
     source = await local.open_local_async(call, run.job.timeout, run.limits.deadline)
     decoder = provider.decoder(run.job.request)
     return AsyncStream(run.state(deployment, decoder, Whole(), run.limits), source)
