@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -111,7 +112,9 @@ def _number(value: str | None) -> float | None:
 
 def _timestamp(value: str) -> float | None:
     try:
-        return parsedate_to_datetime(value).timestamp()
+        date = parsedate_to_datetime(value)
+        # A date without a zone (the old asctime form) is in UTC: RFC 9110, section 5.6.7.
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
 
@@ -129,8 +132,11 @@ def _detail(payload: object) -> Mapping[str, Any]:
 
 
 def _is_problem(payload: Mapping[str, Any]) -> bool:
-    """Whether this is the Llama API's error body, `{title, detail, status}` (as in RFC 9457)."""
-    return "status" in payload and "title" in payload
+    """Whether this is an error without an `error` key.
+
+    The Llama API sends `{title, detail, status}` (as in RFC 9457), vLLM `{object: "error", ...}`.
+    """
+    return ("status" in payload and "title" in payload) or payload.get("object") == "error"
 
 
 def _message(detail: Mapping[str, Any], payload: object) -> str:
