@@ -1,0 +1,166 @@
+"""One loaded model and the thread that owns it. See `docs/engine.md`."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from pathlib import Path
+
+from ..errors import LLMRouteError, RateLimitError, ServiceUnavailableError
+from . import context_size, model, native
+from .gguf import read_header
+from .interrupt import Interrupt
+from .job import Job, as_ours
+from .options import LoadOptions
+from .scheduler import Scheduler
+from .starting import choices_of
+
+_loading = threading.Lock()
+"""One model loads at a time, so that each sees the memory that the one before it has taken."""
+
+
+class Engine:
+    """Loads a model on a thread of its own and runs jobs on it until it is closed.
+
+    Only that thread touches native objects. The other methods may be called from any thread and
+    never wait for it, but for `wait_loaded` and `join`.
+    """
+
+    def __init__(self, path: Path, options: LoadOptions) -> None:
+        self.path = path
+        self.options = options
+        self.n_ctx: int | None = None
+        """The context window, in tokens; `None` until the model is loaded."""
+        self.error: LLMRouteError | None = None
+        """Why loading failed."""
+        self._interrupt = Interrupt()
+        self._arrived: deque[Job] = deque()
+        self._waiting = 0
+        # Reentrant: a stream may be garbage-collected, and so cancelled, anywhere.
+        self._news = threading.Condition(threading.RLock())
+        self._closing = False
+        self._loaded = threading.Event()
+        # A daemon: the interpreter may end without waiting for an answer nobody reads. The pool
+        # closes every engine before that.
+        self._thread = threading.Thread(
+            target=self._run, name=f"llmroute-engine-{path.name}", daemon=True
+        )
+        self._thread.start()
+
+    # From any thread
+
+    @property
+    def usable(self) -> bool:
+        """Whether jobs are taken: not closed, and not failed to load."""
+        return not self._closing
+
+    def submit(self, job: Job) -> None:
+        """Hand a job over.
+
+        Raises `RateLimitError` when too many answers wait, `ServiceUnavailableError` when closed.
+        """
+        with self._news:
+            if self._closing:
+                raise _closed()
+            waiting = self._waiting + len(self._arrived)
+            if waiting >= self.options.max_queue:
+                raise RateLimitError(
+                    f"{waiting} answers of this model are waiting already. Try again later, or set "
+                    "max_queue in model_kwargs."
+                )
+            self._arrived.append(job)
+            self._news.notify()
+
+    def cancel(self, job: Job) -> None:
+        """Nobody wants this job's result any more: free its sequence within one step."""
+        self._interrupt.cancel(job)
+
+    def wait_loaded(self) -> None:
+        """Wait until the model is loaded. Raises what loading failed with."""
+        self._loaded.wait()
+        if self.error is not None:
+            raise self.error
+
+    def close(self) -> None:
+        """Stop: running and waiting jobs end with an error, and the memory is given back."""
+        with self._news:
+            self._closing = True
+            self._interrupt.stop()
+            self._news.notify()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until the memory is given back; `False` if that took longer than `timeout`."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    # On the engine's thread
+
+    def _run(self) -> None:
+        try:
+            loaded, flag = self._load()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the jobs must hear of it
+            self._refuse(_closed() if self._closing else as_ours(error))
+            return
+        finally:
+            self._loaded.set()
+        self._interrupt.watch(flag)
+        scheduler = Scheduler(loaded, self._interrupt)
+        try:
+            self._work(loaded, scheduler)
+        finally:
+            scheduler.fail_all(_closed())
+            self._refuse(_closed())
+            loaded.free()
+
+    def _load(self) -> tuple[model.Model, native.Flag]:
+        with _loading:
+            header = read_header(self.path)
+            n_ctx = context_size.choose(header, self.options)
+            flag = native.Flag()
+            loaded = model.load(header, self.options, n_ctx, flag, lambda: not self._closing)
+        self.n_ctx = loaded.window
+        return loaded, flag
+
+    def _refuse(self, error: LLMRouteError) -> None:
+        """End the jobs that have not begun, and take no more."""
+        with self._news:
+            self._closing = True
+            self.error = self.error or error
+        while self._arrived:
+            self._arrived.popleft().fail(error)
+
+    def _work(self, loaded: model.Model, scheduler: Scheduler) -> None:
+        while self._has_work(scheduler):
+            while self._arrived:
+                self._begin(self._arrived.popleft(), loaded, scheduler)
+            try:
+                scheduler.step()
+            except Exception as error:
+                native.logger.exception("A step of %s failed", self.path)
+                scheduler.fail_all(error)
+            self._waiting = len(scheduler.waiting)
+
+    def _has_work(self, scheduler: Scheduler) -> bool:
+        """Wait for something to do; `False` when the engine is to close."""
+        with self._news:
+            while not (self._arrived or scheduler.busy or self._closing):
+                self._news.wait()
+            return not self._closing
+
+    def _begin(self, job: Job, loaded: model.Model, scheduler: Scheduler) -> None:
+        if job.cancelled:
+            return
+        try:
+            scheduler.add(choices_of(job, loaded))
+        except Exception as error:  # noqa: BLE001 - it belongs to this job
+            job.fail(error)
+
+
+def renew_locks() -> None:
+    """In a forked child: a thread of the parent may have held the lock, and is not there."""
+    global _loading
+    _loading = threading.Lock()
+
+
+def _closed() -> LLMRouteError:
+    return ServiceUnavailableError("The model was unloaded.")

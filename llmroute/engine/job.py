@@ -1,0 +1,121 @@
+"""One call to the engine, and the answers it is made of."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ..errors import APIError, InternalServerError, LLMRouteError
+from ..providers.base import LocalCall, LocalEvent, LocalToken, LocalUsage
+from .answer import Answer
+from .chain import SamplerChain
+from .sampling import Sampling
+
+Item: TypeAlias = LocalEvent | LLMRouteError | None
+"""What a job delivers: events, then `None`; or an error, which is the last thing."""
+
+
+@dataclass(eq=False, slots=True)
+class Prompt:
+    """One prompt of a call; its choices share what is computed of it."""
+
+    tokens: list[int]
+    text: str
+    """What `echo` gives back."""
+
+
+@dataclass(eq=False, slots=True, weakref_slot=True)
+class Job:
+    """One call. Made by the caller's thread, worked on by the engine's."""
+
+    call: LocalCall
+    sampling: Sampling
+    deliver: Callable[[Item], None]
+    """Takes what the job has to say to its caller; must return at once."""
+    cancelled: bool = False
+    """Whether nobody wants the rest. Set through `Interrupt.cancel`."""
+    seed: int = field(init=False)
+    """Of its first choice; the others count on from there."""
+    prompts: list[Prompt] = field(default_factory=list)
+    unfinished: int = 0
+    """Choices that are not complete."""
+    completion_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        given = self.sampling.seed
+        self.seed = int.from_bytes(os.urandom(4)) if given is None else given
+
+    def emit(self, event: LocalToken) -> None:
+        """Hand a piece of text to the caller."""
+        self._send(event)
+        if event.finish_reason is not None:
+            self.unfinished -= 1
+            if not self.unfinished:
+                self._finish()
+
+    def _finish(self) -> None:
+        prompt_tokens = sum(len(prompt.tokens) for prompt in self.prompts)
+        self._send(LocalUsage(prompt_tokens, self.completion_tokens))
+        self._send(None)
+
+    def fail(self, error: Exception) -> None:
+        """End the job with an error."""
+        self._send(located(error, self.call))
+        self.cancelled = True
+
+    def _send(self, item: Item) -> None:
+        if self.cancelled:
+            return
+        try:
+            self.deliver(item)
+        except RuntimeError:  # its event loop is closed: nobody is there to read it
+            self.cancelled = True
+
+
+def as_ours(error: Exception) -> LLMRouteError:
+    """`error` itself if it is ours; anything unforeseen becomes an `InternalServerError`."""
+    if isinstance(error, LLMRouteError):
+        return error
+    wrapped = InternalServerError(f"The llamacpp engine failed: {error!r}.")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def located(error: Exception, call: LocalCall) -> LLMRouteError:
+    """A copy of `error` that says which model it is about; several jobs may end with one error."""
+    ours = copy.copy(as_ours(error))
+    if isinstance(ours, APIError):
+        ours.provider = "llamacpp"
+        ours.model = ours.model or f"llamacpp/{call.path}"
+        ours.url = ours.url or call.path
+    return ours
+
+
+@dataclass(eq=False, slots=True)
+class Choice:
+    """One answer being generated: a sequence of llama.cpp while it is active."""
+
+    job: Job
+    prompt: Prompt
+    chain: SamplerChain
+    answer: Answer
+    tokens: list[int]
+    """The prompt's and the chosen ones."""
+    sequence: int = -1
+    """Which of llama.cpp's sequences it is; -1 while it waits."""
+    computed: int = 0
+    """How many of `tokens` are in the cache."""
+    planned: int = 0
+    """How many more this step computes."""
+    shared: int = 0
+    """How many of the computed ones it has from another choice."""
+    row: int = -1
+    """Where in the batch its next token can be sampled; -1 if not after this step."""
+
+    @property
+    def pending(self) -> int:
+        """Tokens to compute before the next one can be chosen."""
+        return len(self.tokens) - self.computed

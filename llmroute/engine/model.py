@@ -1,0 +1,216 @@
+"""One loaded model with its context: all calls into llama.cpp that compute something.
+
+Every method belongs to the thread that called `load`; only `abort` may be used from others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import ModelFileError
+from . import machine, native
+from .batch import Batch
+from .gguf_header import GGUFHeader
+from .options import LoadOptions
+from .vocabulary import Vocabulary
+
+DECODED, NO_ROOM, ABORTED = 0, 1, 2
+"""What `decode` returns; negative values are failures."""
+
+_CACHE_TYPES = {
+    "f32": "GGML_TYPE_F32",
+    "f16": "GGML_TYPE_F16",
+    "q8_0": "GGML_TYPE_Q8_0",
+    "q5_1": "GGML_TYPE_Q5_1",
+    "q5_0": "GGML_TYPE_Q5_0",
+    "q4_1": "GGML_TYPE_Q4_1",
+    "q4_0": "GGML_TYPE_Q4_0",
+    "iq4_nl": "GGML_TYPE_IQ4_NL",
+}
+
+
+class Model:
+    """Weights, context and cache of one model."""
+
+    def __init__(
+        self,
+        lib: Any,
+        model: Any,
+        context: Any,
+        header: GGUFHeader,
+        options: LoadOptions,
+        n_ctx: int,
+    ) -> None:
+        self.lib = lib
+        self.header = header
+        self.context = context
+        self.vocabulary = Vocabulary(lib, model)
+        self.batch = Batch(lib, lib.llama_n_batch(context))
+        self.cells: int = lib.llama_n_ctx(context)
+        """Tokens the cache holds, over all sequences."""
+        self.window = min(n_ctx, self.cells)
+        """Tokens one prompt and its answer may have. llama.cpp rounds the cache up."""
+        self.batch_size: int = lib.llama_n_batch(context)
+        self.sequences = options.n_parallel
+        self.window_layers: int = lib.llama_model_n_swa(model)
+        """Tokens that layers with a sliding window look back; 0 without such layers."""
+        self.can_share: bool = not (
+            lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model)
+        )
+        """Whether one sequence's beginning can be copied to another."""
+        self._model = model
+        self._memory = lib.llama_get_memory(context)
+
+    def decode(self) -> int:
+        """Compute the batch; returns llama.cpp's own result."""
+        return int(self.lib.llama_decode(self.context, self.batch.native))
+
+    def logits(self, row: int) -> np.ndarray[Any, Any]:
+        """The scores of every token at a place of the last batch; valid until the next one."""
+        pointer = self.lib.llama_get_logits_ith(self.context, row)
+        return np.ctypeslib.as_array(pointer, (self.vocabulary.size,))
+
+    def forget(self, sequence: int) -> None:
+        """Drop everything kept of a sequence."""
+        self.lib.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+
+    def share(self, source: int, target: int, length: int) -> None:
+        """Let `target` begin with the first `length` tokens of `source`, without computing."""
+        self.lib.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def first_kept(self, sequence: int) -> int:
+        """The first position a sequence still has in every layer."""
+        return int(self.lib.llama_memory_seq_pos_min(self._memory, sequence))
+
+    def free(self) -> None:
+        """Give all memory back. Nothing may be called afterwards."""
+        self.lib.llama_free(self.context)
+        self.lib.llama_model_free(self._model)
+        self.context = self._model = None
+
+
+def load(
+    header: GGUFHeader,
+    options: LoadOptions,
+    n_ctx: int,
+    abort: native.Flag,
+    go_on: Callable[[], bool],
+) -> Model:
+    """Load a model. `go_on` is asked meanwhile; when it says no, loading fails.
+
+    Raises `ModelFileError` with llama.cpp's own words.
+    """
+    lib, path = native.library(), header.path
+    _warn_about_gpu(lib, options)
+    with native.logged_errors() as errors:
+        model = _load_weights(lib, path, options, go_on)
+        if not model:
+            raise _failed(path, "llama.cpp cannot load it", errors)
+        context = lib.llama_init_from_model(model, _context_params(lib, options, n_ctx, abort))
+        if not context:
+            lib.llama_model_free(model)
+            raise _failed(path, f"llama.cpp cannot make a context of {n_ctx} tokens", errors)
+    loaded = Model(lib, model, context, header, options, n_ctx)
+    problem = _not_for_text(lib, model, context, loaded.vocabulary)
+    if problem:
+        loaded.free()
+        raise _failed(path, problem, [])
+    return loaded
+
+
+def load_vocabulary(path: Path) -> Vocabulary:
+    """Load only the vocabulary of a model. It stays loaded until the process ends."""
+    lib = native.library()
+    params = lib.llama_model_default_params()
+    params.vocab_only = True
+    with native.logged_errors() as errors:
+        model = lib.llama_model_load_from_file(bytes(path), params)
+    vocabulary = Vocabulary(lib, model) if model else None
+    if vocabulary is None or not vocabulary.usable:
+        raise _failed(path, "llama.cpp cannot load its vocabulary", errors)
+    return vocabulary
+
+
+def _failed(path: Path, problem: str, errors: list[str]) -> ModelFileError:
+    reasons = f": {' / '.join(errors[-3:])}" if errors else ""
+    return ModelFileError(f"{path}: {problem}{reasons}.", provider="llamacpp", url=str(path))
+
+
+def _load_weights(lib: Any, path: Path, options: LoadOptions, go_on: Callable[[], bool]) -> Any:
+    params = lib.llama_model_default_params()
+    if options.n_gpu_layers is not None:
+        params.n_gpu_layers = options.n_gpu_layers
+    if options.main_gpu is not None:
+        params.main_gpu = options.main_gpu
+    if options.use_mmap is not None or options.use_mlock:
+        mapped = options.use_mmap is not False
+        params.load_mode = {
+            (True, True): lib.LLAMA_LOAD_MODE_MMAP_MLOCK,
+            (True, False): lib.LLAMA_LOAD_MODE_MMAP,
+            (False, True): lib.LLAMA_LOAD_MODE_MLOCK,
+            (False, False): lib.LLAMA_LOAD_MODE_NONE,
+        }[mapped, options.use_mlock]
+    # Held by this frame until loading is over.
+    progress = lib.llama_progress_callback(lambda _progress, _data: go_on())
+    params.progress_callback = progress
+    return lib.llama_model_load_from_file(bytes(path), params)
+
+
+def _context_params(lib: Any, options: LoadOptions, n_ctx: int, abort: native.Flag) -> Any:
+    params = lib.llama_context_default_params()
+    params.n_ctx = n_ctx
+    params.n_batch = options.n_batch
+    params.n_ubatch = min(options.n_ubatch or options.n_batch, options.n_batch)
+    params.n_seq_max = options.n_parallel
+    params.n_threads = options.n_threads or machine.cores()
+    params.n_threads_batch = options.n_threads_batch or params.n_threads
+    params.flash_attn_type = _flash_attention(lib, options)
+    params.rope_freq_base = options.rope_freq_base or 0.0
+    params.rope_freq_scale = options.rope_freq_scale or 0.0
+    params.type_k = _cache_type(lib, options.type_k)
+    params.type_v = _cache_type(lib, options.type_v)
+    params.kv_unified = True
+    params.swa_full = options.swa_full
+    params.no_perf = True
+    params.abort_callback = abort.callback
+    params.abort_callback_data = abort.argument
+    return params
+
+
+def _flash_attention(lib: Any, options: LoadOptions) -> int:
+    if options.flash_attn is None:
+        with_gpu = lib.llama_supports_gpu_offload()
+        chosen = lib.LLAMA_FLASH_ATTN_TYPE_AUTO if with_gpu else lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    elif options.flash_attn:
+        chosen = lib.LLAMA_FLASH_ATTN_TYPE_ENABLED
+    else:
+        chosen = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    return int(chosen)
+
+
+def _cache_type(lib: Any, name: str) -> int:
+    return int(getattr(lib, _CACHE_TYPES[name]))
+
+
+def _warn_about_gpu(lib: Any, options: LoadOptions) -> None:
+    if options.n_gpu_layers and not lib.llama_supports_gpu_offload():
+        native.logger.warning(
+            "n_gpu_layers=%d has no effect: the installed llama-cpp-python is built without GPU "
+            "support",
+            options.n_gpu_layers,
+        )
+
+
+def _not_for_text(lib: Any, model: Any, context: Any, vocabulary: Vocabulary) -> str | None:
+    """Why a model that loads cannot continue a text here; `None` if it can."""
+    if not vocabulary.usable:
+        return "has no tokenizer"
+    if lib.llama_model_has_encoder(model) or not lib.llama_model_has_decoder(model):
+        return "is a model with an encoder, which this engine does not run"
+    if not lib.llama_get_memory(context) or lib.llama_model_is_diffusion(model):
+        return "does not write text from left to right, so this engine does not run it"
+    return None

@@ -1,0 +1,144 @@
+"""llama.cpp's library: the only import of `llama_cpp`, and its log turned into Python logging."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import MissingExtraError
+
+logger = logging.getLogger("llmroute.engine")
+# Without a handler of any kind Python writes warnings to stderr; what to show is the caller's
+# decision.
+logger.addHandler(logging.NullHandler())
+
+_PURPOSE = "Running a GGUF model in this process"
+_SYMBOLS = (
+    "ggml_abort_callback",
+    "llama_batch",
+    "llama_context_default_params",
+    "llama_decode",
+    "llama_free",
+    "llama_get_logits_ith",
+    "llama_get_memory",
+    "llama_init_from_model",
+    "llama_load_mode_name",
+    "llama_log_set",
+    "llama_memory_seq_cp",
+    "llama_memory_seq_pos_min",
+    "llama_memory_seq_rm",
+    "llama_model_free",
+    "llama_model_load_from_file",
+    "llama_progress_callback",
+    "llama_sampler_chain_add",
+    "llama_sampler_init_penalties",
+    "llama_sampler_sample",
+    "llama_set_abort_callback",
+    "llama_token_to_piece",
+    "llama_tokenize",
+    "llama_vocab_is_eog",
+)
+"""One of each kind that has moved between releases; a library without them is refused."""
+
+# ggml_log_level in ggml.h; 5 continues the message before.
+_LEVELS = {
+    1: logging.DEBUG,
+    2: logging.INFO,
+    3: logging.WARNING,
+    4: logging.ERROR,
+}
+_CONTINUED = 5
+
+
+@functools.cache
+def library() -> Any:
+    """The bindings of llama.cpp's C functions, ready for use.
+
+    Typed as `Any`: the bindings' own annotations don't describe what ctypes takes. Raises
+    `MissingExtraError` when llama-cpp-python is not installed or doesn't fit.
+    """
+    try:
+        # Loads native code and numpy: only when a local model is used.
+        from llama_cpp import llama_cpp as bindings
+    except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: a library that won't load
+        raise MissingExtraError("llamacpp", _PURPOSE) from error
+    missing = [name for name in _SYMBOLS if not hasattr(bindings, name)]
+    if missing:
+        raise MissingExtraError(
+            "llamacpp", f"{_PURPOSE} (the installed llama-cpp-python has no {missing[0]})"
+        )
+    _log.install(bindings)
+    bindings.llama_backend_init()
+    return bindings
+
+
+class _Log:
+    """llama.cpp's log callback. One for the process, as llama.cpp has one log for the process."""
+
+    def __init__(self) -> None:
+        self._callback: Any = None
+        self._level = logging.DEBUG
+        self._captured: dict[int, list[str]] = {}
+
+    def install(self, bindings: Any) -> None:
+        # Kept for ever: llama.cpp may log until the process ends.
+        self._callback = bindings.llama_log_callback(self._write)
+        bindings.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def _write(self, level: int, text: bytes | None, _data: object) -> None:
+        if level != _CONTINUED:
+            self._level = _LEVELS.get(level, logging.DEBUG)
+        line = (text or b"").decode("utf-8", "replace").strip()
+        if not line.strip("."):  # progress dots
+            return
+        lines = self._captured.get(threading.get_ident())
+        if lines is not None and self._level >= logging.ERROR:
+            lines.append(line)
+        logger.log(self._level, "%s", line)
+
+    @contextmanager
+    def errors(self) -> Iterator[list[str]]:
+        """Collects the errors that llama.cpp logs on this thread meanwhile."""
+        thread = threading.get_ident()
+        lines = self._captured[thread] = []
+        try:
+            yield lines
+        finally:
+            del self._captured[thread]
+
+
+_log = _Log()
+logged_errors = _log.errors
+
+
+class Flag:
+    """A switch that native code reads without the interpreter.
+
+    llama.cpp asks its abort callback after every node of the graph, several hundred times a token.
+    A Python callback would take the interpreter lock each time, waiting up to a switch interval for
+    it. So the callback is the C library's `strlen`, and the flag is the string it measures: empty
+    for no, one character for yes.
+    """
+
+    def __init__(self) -> None:
+        self._text = ctypes.create_string_buffer(2)
+        self.callback = ctypes.cast(_c_library().strlen, library().ggml_abort_callback)
+        self.argument = ctypes.cast(self._text, ctypes.c_void_p)
+
+    def set(self) -> None:
+        """Answer yes from now on."""
+        self._text[0] = b"\1"
+
+    def clear(self) -> None:
+        """Answer no from now on."""
+        self._text[0] = b"\0"
+
+
+@functools.cache
+def _c_library() -> ctypes.CDLL:
+    return ctypes.CDLL("msvcrt") if hasattr(ctypes, "WinDLL") else ctypes.CDLL(None)

@@ -1,0 +1,153 @@
+"""How to load a model: the options of `model_kwargs`, checked."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ..errors import BadRequestError, UnsupportedOperationError, UnsupportedParamsError
+
+_CACHE_TYPES = ("f32", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
+_ALIASES = {"max_parallel": "n_parallel"}
+_OTHER_OPERATIONS = {
+    "chat_handler": "images",
+    "clip_model_path": "images",
+    "draft_model": "draft models",
+    "embedding": "embeddings",
+    "lora_path": "LoRA adapters",
+    "mmproj": "images",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """How one model is loaded. Equal options share a loaded model."""
+
+    n_ctx: int | None = None
+    """The context window in tokens. `None` takes the one the model was trained with, or less where
+    its cache would take more than a quarter of the free memory. Requests that run at once share
+    it: each may use all of it when it is alone."""
+    n_parallel: int = 4
+    """How many answers are generated at once; the others wait. `max_parallel` is accepted too."""
+    max_queue: int = 512
+    """How many answers may wait; one more is a `RateLimitError`."""
+    n_batch: int = 512
+    """Tokens computed in one step, over all requests."""
+    n_ubatch: int | None = None
+    """Tokens computed at once within a step; `None` means `n_batch`."""
+    n_threads: int | None = None
+    """Threads that generate; `None` means one per processor core this process may use."""
+    n_threads_batch: int | None = None
+    """Threads that read prompts; `None` means as `n_threads`."""
+    n_gpu_layers: int | None = None
+    """Layers put on the GPU, -1 for all; `None` leaves it to llama.cpp."""
+    main_gpu: int | None = None
+    """Which GPU, counted from 0; `None` leaves it to llama.cpp."""
+    use_mmap: bool | None = None
+    """Map the file instead of reading it; `None` leaves it to llama.cpp."""
+    use_mlock: bool = False
+    """Keep the model from being swapped out."""
+    flash_attn: bool | None = None
+    """Flash attention; `None` lets llama.cpp decide with a GPU and leaves it off without, where it
+    is slower in long contexts."""
+    swa_full: bool = False
+    """Keep the whole context in the cache also for layers that look at a sliding window."""
+    rope_freq_base: float | None = None
+    """RoPE's base frequency; `None` takes the model's."""
+    rope_freq_scale: float | None = None
+    """RoPE's frequency scale; `None` takes the model's."""
+    type_k: str = "f16"
+    """Number type of the cache's keys: f32, f16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl."""
+    type_v: str = "f16"
+    """Number type of the cache's values, as above; a quantised one needs `flash_attn=True`."""
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> LoadOptions:
+        """Options from what a caller wrote; entries that are `None` keep the default.
+
+        Raises `UnsupportedParamsError` for an unknown name, `UnsupportedOperationError` for one
+        that belongs to something this engine does not do, `BadRequestError` for a bad value.
+        """
+        options: dict[str, Any] = {}
+        for written, value in given.items():
+            name = _ALIASES.get(written, written)
+            if name not in _CHECKS:
+                raise _unknown(written)
+            if value is not None:
+                options[name] = _CHECKS[name](written, value)
+        result = cls(**options)
+        if result.n_parallel > result.n_batch:
+            raise _bad("n_parallel", f"must not be more than n_batch ({result.n_batch})")
+        return result
+
+
+def _unknown(name: str) -> BadRequestError:
+    if name in _OTHER_OPERATIONS:
+        return UnsupportedOperationError(
+            f"llamacpp: {_OTHER_OPERATIONS[name]} are not supported yet, so model_kwargs "
+            f"cannot take {name!r}. Leave it out.",
+            param=name,
+        )
+    near = difflib.get_close_matches(name, _CHECKS, 1)
+    hint = f"Did you mean {near[0]!r}?" if near else f"It takes: {', '.join(sorted(_CHECKS))}."
+    return UnsupportedParamsError(
+        f"llamacpp has no load option {name!r} (in model_kwargs). {hint}", param=name
+    )
+
+
+def _bad(name: str, problem: str) -> BadRequestError:
+    return BadRequestError(f"llamacpp: the load option {name} {problem}.", param=name)
+
+
+def _integer(low: int, high: int) -> Any:
+    def check(name: str, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise _bad(name, f"must be an integer from {low} to {high}, not {value!r}")
+        return value
+
+    return check
+
+
+def _switch(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _bad(name, f"must be True or False, not {value!r}")
+    return value
+
+
+def _positive(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _bad(name, f"must be a number, not {value!r}")
+    if not 0 < value < math.inf:
+        raise _bad(name, f"must be a finite number above 0, not {value!r}")
+    return float(value)
+
+
+def _cache_type(name: str, value: object) -> str:
+    if value not in _CACHE_TYPES:
+        raise _bad(name, f"must be one of {', '.join(_CACHE_TYPES)}, not {value!r}")
+    return str(value)
+
+
+_CHECKS: dict[str, Any] = {
+    "n_ctx": _integer(8, 2**24),
+    "n_parallel": _integer(1, 256),
+    "max_queue": _integer(1, 2**20),
+    "n_batch": _integer(1, 2**16),
+    "n_ubatch": _integer(1, 2**16),
+    "n_threads": _integer(1, 512),
+    "n_threads_batch": _integer(1, 512),
+    "n_gpu_layers": _integer(-1, 2**16),
+    "main_gpu": _integer(0, 255),
+    "use_mmap": _switch,
+    "use_mlock": _switch,
+    "flash_attn": _switch,
+    "swa_full": _switch,
+    "rope_freq_base": _positive,
+    "rope_freq_scale": _positive,
+    "type_k": _cache_type,
+    "type_v": _cache_type,
+}
+assert set(_CHECKS) == {field.name for field in fields(LoadOptions)}

@@ -1,0 +1,130 @@
+"""The models loaded in this process: one engine per file and load options, shared by all calls."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from . import engine as engines
+from .engine import Engine
+from .files import find_model
+from .job import Job
+from .options import LoadOptions
+
+Key: TypeAlias = tuple[Path, int, int, LoadOptions]
+"""Path, time of change, size, options: a file that changed is another model."""
+
+_EXIT_SECONDS = 10.0
+"""How long the interpreter waits at its end for running steps to break off."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that is loaded, or being loaded."""
+
+    path: str
+    n_ctx: int | None
+    """The context window in tokens; `None` while loading."""
+    options: LoadOptions
+
+
+class Pool:
+    """Engines by what they run."""
+
+    def __init__(self) -> None:
+        self.start_over()
+
+    def start_over(self) -> None:
+        """Forget every engine without touching it."""
+        self._lock = threading.Lock()
+        self._engines: dict[Key, Engine] = {}
+
+    def submit(self, job: Job) -> Engine:
+        """Give a job to the engine of its model, starting one if there is none."""
+        path, options = find_model(job.call.path), LoadOptions.parse(job.call.load)
+        with self._lock:
+            engine = self._engine(path, options)
+            engine.submit(job)
+        return engine
+
+    def warm_up(self, name: str, load: Mapping[str, Any]) -> LoadedModel:
+        """Load a model and wait for it. Raises what loading it fails with."""
+        path, options = find_model(name), LoadOptions.parse(load)
+        with self._lock:
+            engine = self._engine(path, options)
+        engine.wait_loaded()
+        return _describe(engine)
+
+    def _engine(self, path: Path, options: LoadOptions) -> Engine:
+        real = path.resolve()
+        stat = real.stat()
+        key = (real, stat.st_mtime_ns, stat.st_size, options)
+        engine = self._engines.get(key)
+        if engine is None or not engine.usable:
+            engine = self._engines[key] = Engine(real, options)
+        return engine
+
+    def find(self, name: str, load: Mapping[str, Any]) -> LoadedModel | None:
+        """The loaded model that a call with these options would use; `None` if there is none."""
+        real, options = find_model(name).resolve(), LoadOptions.parse(load)
+        with self._lock:
+            for key, engine in self._engines.items():
+                if (key[0], key[3]) == (real, options) and engine.usable:
+                    return _describe(engine)
+        return None
+
+    def unload(self, name: str) -> int:
+        """Close every engine of a model and wait until its memory is given back."""
+        real = find_model(name).resolve()
+        with self._lock:
+            closing = [self._engines.pop(key) for key in list(self._engines) if key[0] == real]
+        return _close(closing)
+
+    def unload_all(self, timeout: float | None = None) -> int:
+        """Close every engine."""
+        with self._lock:
+            closing = list(self._engines.values())
+            self._engines.clear()
+        return _close(closing, timeout)
+
+    def loaded(self) -> list[LoadedModel]:
+        """Every model that is loaded or being loaded."""
+        with self._lock:
+            return [_describe(engine) for engine in self._engines.values() if engine.usable]
+
+
+def _close(closing: list[Engine], timeout: float | None = None) -> int:
+    for engine in closing:
+        engine.close()
+    for engine in closing:
+        engine.join(timeout)
+    return len(closing)
+
+
+def _describe(engine: Engine) -> LoadedModel:
+    return LoadedModel(str(engine.path), engine.n_ctx, engine.options)
+
+
+pool = Pool()
+"""The process's own."""
+
+
+def _at_exit() -> None:
+    pool.unload_all(_EXIT_SECONDS)
+
+
+def _in_forked_child() -> None:
+    # The parent's engine threads are not here, so its models cannot be used or freed; the child
+    # loads its own. The parent's pages stay shared until then.
+    engines.renew_locks()
+    pool.start_over()
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_forked_child)

@@ -1,0 +1,81 @@
+"""From what the caller wrote to the tokens the model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import BadRequestError, ContextWindowExceededError, UnsupportedOperationError
+from ..providers.base import LocalCall
+from .gguf_header import GGUFHeader
+from .job import Prompt
+from .vocabulary import Vocabulary
+
+
+def prompts_of(call: LocalCall, vocabulary: Vocabulary, header: GGUFHeader) -> list[Prompt]:
+    """The prompts of a call: one for a chat or a text, several for a list of texts.
+
+    Raises `BadRequestError` for one that is empty or no prompt at all.
+    """
+    if call.operation == "chat":
+        raise UnsupportedOperationError("chat is not supported yet")
+    if call.operation != "text":
+        raise UnsupportedOperationError(
+            f"llamacpp: the operation {call.operation!r} is not supported yet."
+        )
+    return [_text_prompt(item, vocabulary) for item in _items(call.prompt)]
+
+
+def check_fits(prompt: Prompt, window: int) -> None:
+    """Raises `ContextWindowExceededError` for a prompt that leaves no room for an answer."""
+    if len(prompt.tokens) >= window:
+        raise ContextWindowExceededError(
+            f"The prompt has {len(prompt.tokens):,} tokens and the context window {window:,}, "
+            "which must hold the answer too. Shorten the prompt or set a larger n_ctx in "
+            "model_kwargs.",
+            code="context_length_exceeded",
+        )
+
+
+def _items(prompt: Any) -> Sequence[Any]:
+    """A text, texts, token ids or lists of them, as a list of prompts."""
+    if isinstance(prompt, str) or (prompt and _is_tokens(prompt)):
+        return [prompt]
+    if not isinstance(prompt, Sequence) or not prompt:
+        raise _no_prompt(prompt)
+    return prompt
+
+
+def _is_tokens(item: Any) -> bool:
+    return isinstance(item, Sequence) and all(type(token) is int for token in item)
+
+
+def _text_prompt(item: Any, vocabulary: Vocabulary) -> Prompt:
+    if isinstance(item, str):
+        tokens = vocabulary.tokenize(item, add_special=True, parse_special=True)
+        return _checked(Prompt(tokens, item))
+    if not _is_tokens(item):
+        raise _no_prompt(item)
+    if not all(0 <= token < vocabulary.size for token in item):
+        raise BadRequestError(
+            f"A token of the prompt is not in the vocabulary of {vocabulary.size:,} tokens.",
+            param="prompt",
+        )
+    raw = b"".join(map(vocabulary.bytes_of, item))
+    return _checked(Prompt(list(item), raw.decode("utf-8", "replace")))
+
+
+def _checked(prompt: Prompt) -> Prompt:
+    if not prompt.tokens:
+        raise BadRequestError(
+            "The prompt is empty, and this model has no token to begin a text with.",
+            param="prompt",
+        )
+    return prompt
+
+
+def _no_prompt(value: Any) -> BadRequestError:
+    return BadRequestError(
+        f"The prompt must be a text, a list of texts or token ids, not {value!r:.200}.",
+        param="prompt",
+    )

@@ -1,0 +1,193 @@
+"""Many answers in one context: which tokens each step computes, and what comes of them.
+
+Belongs to the engine's thread.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from ..errors import InternalServerError
+from .interrupt import Interrupt
+from .job import Choice
+from .model import ABORTED, DECODED, NO_ROOM, Model
+
+_HEADROOM = 128
+"""Cells kept free for the tokens of an answer to come, when deciding whether it can start."""
+_CHUNK_SHARE = 4
+"""While answers are being written, a step reads at most one part in so many of a batch of prompt,
+so that they keep coming."""
+
+
+class Scheduler:
+    """Runs the choices of all jobs, `model.sequences` of them at once."""
+
+    def __init__(self, model: Model, interrupt: Interrupt) -> None:
+        self._model = model
+        self._interrupt = interrupt
+        self._free = list(range(model.sequences))
+        self.waiting: deque[Choice] = deque()
+        self.active: list[Choice] = []
+        """In the order they were admitted."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.active or self.waiting)
+
+    def add(self, choices: Iterable[Choice]) -> None:
+        """Choices of a new job, to be started when there is room."""
+        self.waiting.extend(choices)
+
+    def step(self) -> None:
+        """Compute one batch and hand out the tokens that come of it."""
+        self._drop_cancelled()
+        self._admit()
+        batched = self._fill()
+        if not batched:
+            return
+        self._interrupt.begin([choice.job for choice in batched])
+        try:
+            result = self._model.decode()
+        finally:
+            self._interrupt.end()
+        if result == DECODED:
+            self._advance(batched)
+        elif result == NO_ROOM:
+            self._make_room()
+        elif result != ABORTED:  # aborted: all of them are cancelled, and dropped next time
+            self._fail(batched, InternalServerError(f"llama_decode failed with code {result}."))
+
+    def fail_all(self, error: Exception) -> None:
+        """End every job with an error."""
+        self._fail([*self.active, *self.waiting], error)
+
+    def _fail(self, choices: Iterable[Choice], error: Exception) -> None:
+        for job in {id(choice.job): choice.job for choice in choices}.values():
+            job.fail(error)
+        self._drop_cancelled()
+
+    def _drop_cancelled(self) -> None:
+        for choice in [choice for choice in self.active if choice.job.cancelled]:
+            self._retire(choice)
+        if any(choice.job.cancelled for choice in self.waiting):
+            gone = [choice for choice in self.waiting if choice.job.cancelled]
+            self.waiting = deque(c for c in self.waiting if not c.job.cancelled)
+            for choice in gone:
+                choice.chain.free()
+
+    def _retire(self, choice: Choice) -> None:
+        self._release(choice)
+        choice.chain.free()
+
+    def _release(self, choice: Choice) -> None:
+        """Take a choice's sequence away."""
+        self._model.forget(choice.sequence)
+        self._free.append(choice.sequence)
+        self.active.remove(choice)
+        choice.sequence, choice.computed, choice.shared = -1, 0, 0
+
+    # Starting
+
+    def _admit(self) -> None:
+        """Start waiting choices in their order, as long as sequences and cells are free."""
+        passed: list[Choice] = []
+        while self.waiting and self._free:
+            choice = self.waiting.popleft()
+            sibling = self._sibling(choice)
+            if sibling and sibling.computed < len(choice.prompt.tokens) - 1:
+                passed.append(choice)  # its prompt is being computed; wait for that
+            elif self.active and not self._has_cells(choice):
+                passed.append(choice)
+                break  # nobody overtakes it
+            else:
+                self._start(choice, sibling)
+        self.waiting.extendleft(reversed(passed))
+
+    def _sibling(self, choice: Choice) -> Choice | None:
+        """An active choice with the same prompt whose computation can be shared."""
+        if not self._model.can_share:
+            return None
+        return next((other for other in self.active if other.prompt is choice.prompt), None)
+
+    def _has_cells(self, choice: Choice) -> bool:
+        return sum(map(_cells, self.active)) + _cells(choice) <= self._model.cells
+
+    def _start(self, choice: Choice, sibling: Choice | None) -> None:
+        choice.sequence = self._free.pop()
+        self.active.append(choice)
+        length = len(choice.prompt.tokens) - 1  # the last token is computed for its logits
+        if sibling and length and self._keeps(sibling, length):
+            self._model.share(sibling.sequence, choice.sequence, length)
+            choice.computed = choice.shared = length
+
+    def _keeps(self, choice: Choice, length: int) -> bool:
+        """Whether layers with a sliding window still have what follows the first tokens needs."""
+        needed_from = max(0, length - self._model.window_layers) if self._model.window_layers else 0
+        return self._model.first_kept(choice.sequence) <= needed_from
+
+    # One step
+
+    def _fill(self) -> list[Choice]:
+        """Put the next tokens into the batch: one for each answer, then prompts in equal shares."""
+        batch = self._model.batch
+        batch.clear()
+        writing = [choice for choice in self.active if choice.pending == 1]
+        reading = [choice for choice in self.active if choice.pending > 1]
+        for choice in writing:
+            self._put(choice, 1)
+        room = self._model.batch_size - batch.size
+        if writing:
+            room = max(1, room // _CHUNK_SHARE)
+        batched = writing
+        for position, choice in enumerate(reading):
+            share = min(choice.pending, room // (len(reading) - position))
+            if share:
+                self._put(choice, share)
+                batched.append(choice)
+                room -= share
+        return batched
+
+    def _put(self, choice: Choice, count: int) -> None:
+        start = choice.computed
+        complete = count == choice.pending
+        tokens = choice.tokens[start : start + count]
+        row = self._model.batch.add(tokens, start, choice.sequence, wanted=complete)
+        choice.planned = count
+        choice.row = row if complete else -1
+
+    def _advance(self, batched: list[Choice]) -> None:
+        for choice in batched:
+            choice.computed += choice.planned
+            if choice.row >= 0 and not choice.job.cancelled:
+                self._choose(choice)
+
+    def _choose(self, choice: Choice) -> None:
+        """Choose the next token of an answer and hand out its text."""
+        token = choice.chain.sample(self._model.context, choice.row)
+        choice.job.completion_tokens += 1
+        event = choice.answer.accept(token, lambda: self._model.logits(choice.row))
+        if event is not None:
+            choice.job.emit(event)
+        if choice.answer.finished:
+            self._retire(choice)
+        else:
+            choice.tokens.append(token)
+
+    def _make_room(self) -> None:
+        """The cache is full: the youngest answer gives its cells back and starts again later.
+
+        Nothing of it is lost but time: it keeps its tokens and its sampler.
+        """
+        youngest = self.active[-1]
+        if len(self.active) == 1:
+            self._fail([youngest], InternalServerError("The engine's cache is full."))
+        else:
+            self._release(youngest)
+            self.waiting.appendleft(youngest)
+
+
+def _cells(choice: Choice) -> int:
+    """Cells a choice takes of the cache, with some for what it is about to write."""
+    return len(choice.tokens) - choice.shared + min(choice.answer.remaining, _HEADROOM)

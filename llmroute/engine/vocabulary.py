@@ -1,0 +1,86 @@
+"""A model's vocabulary: text to tokens, tokens to bytes."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cached_property
+from typing import Any
+
+from ..errors import BadRequestError
+
+
+class Vocabulary:
+    """The tokens of one loaded model. Lives as long as the model does."""
+
+    def __init__(self, lib: Any, model: Any) -> None:
+        self._lib = lib
+        self.handle = lib.llama_model_get_vocab(model)
+        self.size: int = lib.llama_vocab_n_tokens(self.handle)
+        self.bos: int = lib.llama_vocab_bos(self.handle)
+        """The token that begins a text; negative if there is none."""
+        self._bytes: dict[int, bytes] = {}
+        self._ends: dict[int, bool] = {}
+        self._buffer = ctypes.create_string_buffer(64)
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a tokenizer at all."""
+        return bool(self._lib.llama_vocab_type(self.handle) != self._lib.LLAMA_VOCAB_TYPE_NONE)
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        """The tokens of `text`.
+
+        `add_special` puts the model's own first token before it; `parse_special` reads the names of
+        control tokens as those tokens, not as text. Raises `BadRequestError` for a text that is no
+        Unicode (a lone surrogate).
+        """
+        try:
+            raw = text.encode()
+        except UnicodeEncodeError as error:
+            raise BadRequestError(f"The prompt is not valid Unicode: {error}.") from None
+        capacity = len(raw) + 8
+        while True:
+            tokens = (self._lib.llama_token * capacity)()
+            count = self._lib.llama_tokenize(
+                self.handle, raw, len(raw), tokens, capacity, add_special, parse_special
+            )
+            if count >= 0:
+                return list(tokens[:count])
+            capacity = -count
+
+    def bytes_of(self, token: int) -> bytes:
+        """What a token adds to the text: part of a character, or nothing for a control token."""
+        known = self._bytes.get(token)
+        if known is None:
+            known = self._bytes[token] = self._piece(token)
+        return known
+
+    def _piece(self, token: int, *, special: bool = False) -> bytes:
+        while True:
+            length = self._lib.llama_token_to_piece(
+                self.handle, token, self._buffer, len(self._buffer), 0, special
+            )
+            if length >= 0:
+                return self._buffer.raw[:length]
+            self._buffer = ctypes.create_string_buffer(-length)
+
+    def name_of(self, token: int) -> str:
+        """How a control token is written in a template."""
+        return self._piece(token, special=True).decode("utf-8", "replace")
+
+    def is_control(self, token: int) -> bool:
+        """Whether a token steers the model and is no text."""
+        return bool(self._lib.llama_vocab_is_control(self.handle, token))
+
+    def is_end(self, token: int) -> bool:
+        """Whether a token ends the answer."""
+        known = self._ends.get(token)
+        if known is None:
+            known = self._ends[token] = self._lib.llama_vocab_is_eog(self.handle, token)
+        return known
+
+    @cached_property
+    def ends(self) -> tuple[int, ...]:
+        """Every token that ends an answer."""
+        is_end, handle = self._lib.llama_vocab_is_eog, self.handle
+        return tuple(token for token in range(self.size) if is_end(handle, token))
