@@ -69,7 +69,15 @@ class Prices(_Facts):
         reached = [tier for tier in self.tiers if prompt_tokens >= tier.min_prompt_tokens]
         if not reached:
             return self
-        return self.model_copy(update=reached[-1].model_dump(exclude={"min_prompt_tokens"}))
+        tier = reached[-1]
+        return self.model_copy(
+            update={
+                "input": tier.input,
+                "cached_input": tier.cached_input,
+                "cache_write": tier.cache_write,
+                "output": tier.output,
+            }
+        )
 
 
 class Capabilities(_Facts):
@@ -152,10 +160,14 @@ Resolver: TypeAlias = Callable[[str], ModelInfo]
 
 
 class Registry:
-    """Model facts by model string. `get_model_info()` and friends use one shared instance."""
+    """Model facts by model string, from entries known to fit the schema.
+
+    `get_model_info()` and its kin use one shared instance.
+    """
 
     def __init__(self, entries: Mapping[str, Mapping[str, Any]]) -> None:
-        # Built-in entries stay raw until they are asked for; one entry validates in microseconds.
+        # Entries stay raw until they are asked for, and are not validated then: building the
+        # validators takes longer than a call. `registry_check` validates them in advance.
         self._raw = dict(entries)
         self._infos: dict[str, ModelInfo] = {}
         self._aliases = {
@@ -191,7 +203,7 @@ class Registry:
         if name in self._infos:
             return self._infos[name]
         if name in self._raw:
-            info = _entry(name, self._raw[name])
+            info = _trusted(name, self._raw[name])
             with self._lock:
                 return self._infos.setdefault(name, info)
         provider, _ = split_model(model)
@@ -311,6 +323,25 @@ def _entry(name: str, entry: object) -> ModelInfo:
         return ModelInfo.model_validate({"provider": split_model(name)[0], **entry, "name": name})
     except ValidationError as error:
         raise LLMRouteError(f"The registry's entry {name!r} does not fit: {error}") from error
+
+
+def _trusted(name: str, entry: Mapping[str, Any]) -> ModelInfo:
+    prices = entry["prices"]
+    tiers = tuple(PriceTier.model_construct(**tier) for tier in prices["tiers"])
+    sources = (
+        Source.model_construct(**{**source, "checked": date.fromisoformat(source["checked"])})
+        for source in entry["sources"]
+    )
+    modalities: dict[str, Any] = {k: v and tuple(v) for k, v in entry["modalities"].items()}
+    dates = {k: entry[k] and date.fromisoformat(entry[k]) for k in ("released", "retires")}
+    nested = {
+        "aliases": tuple(entry["aliases"]),
+        "capabilities": Capabilities.model_construct(**entry["capabilities"]),
+        "modalities": Modalities.model_construct(**modalities),
+        "prices": Prices.model_construct(**{**prices, "tiers": tiers}),
+        "sources": tuple(sources),
+    }
+    return ModelInfo.model_construct(**{**entry, **dates, **nested, "name": name})
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:

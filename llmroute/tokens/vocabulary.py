@@ -49,8 +49,8 @@ class Vocabulary:
     name: str
     words: str
     """The pattern that cuts text into words."""
-    size: int
-    """Its tokens, special ones left out; a file with another number is another vocabulary."""
+    sha256: str
+    """Of its file; any other file is another vocabulary."""
     file: str
     """Its path in the tokenizers folder, and in the package that ships it."""
     package: str | None = None
@@ -67,28 +67,28 @@ VOCABULARIES = {
         Vocabulary(
             name="llama4",
             words=_O200K_WORDS,
-            size=200_000,
+            sha256="d0bdbaf59b0762c8c807617e2d8ea51420eb1b1de266df2495be755c8e0ed6ed",
             file="llama4/tokenizer.model",
             package="llama_models",
         ),
         Vocabulary(
             name="llama3",
             words=_CL100K_WORDS,
-            size=128_000,
+            sha256="82e9d31979e92ab929cd544440f129d9ecd797b69e327f80f17e1c50d5551b55",
             file="llama3/tokenizer.model",
             package="llama_models",
         ),
         Vocabulary(
             name="o200k_base",
             words=_O200K_WORDS,
-            size=199_998,
+            sha256="446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
             file="o200k_base.tiktoken",
             url=f"{_OPENAI}o200k_base.tiktoken",
         ),
         Vocabulary(
             name="cl100k_base",
             words=_CL100K_WORDS,
-            size=100_256,
+            sha256="223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
             file="cl100k_base.tiktoken",
             url=f"{_OPENAI}cl100k_base.tiktoken",
         ),
@@ -203,16 +203,14 @@ def _load(name: str, path: Path) -> Tokenizer:
 
 def _read_ranks(vocabulary: Vocabulary, path: Path) -> dict[bytes, int]:
     try:
-        pairs = (line.split() for line in path.read_bytes().splitlines() if line)
-        ranks = {base64.b64decode(token, validate=True): int(rank) for token, rank in pairs}
-    except (OSError, ValueError) as error:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path} can't be read: {error.strerror}", url=str(path)) from error
+    if hashlib.sha256(data).hexdigest() != vocabulary.sha256:
         raise ModelFileError(
-            f"{path} can't be read as a vocabulary: {error}", url=str(path)
-        ) from error
-    if len(ranks) != vocabulary.size:
-        raise ModelFileError(
-            f"{path} holds {len(ranks)} tokens; the vocabulary {vocabulary.name!r} has"
-            f" {vocabulary.size}. Put the right file there, or remove it.",
+            f"{path} is not the vocabulary {vocabulary.name!r}: its SHA-256 is another one. Put"
+            " the right file there, or remove it.",
             url=str(path),
         )
-    return ranks
+    pairs = (line.split() for line in data.splitlines() if line)
+    return {base64.b64decode(token): int(rank) for token, rank in pairs}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ContextWindowExceededError
-from ..registry import ModelInfo
+from ..registry import ModelInfo, get_model_info
 from ..types.request import ChatRequest
 from . import vocabulary
 from .counter import image_url, parts, template_known, token_counter
@@ -16,19 +16,22 @@ from .images import MOST_IMAGE_TOKENS
 _MOST_MESSAGE_TOKENS = 16
 
 
-def check_context_window(request: ChatRequest, info: ModelInfo) -> None:
-    """Raise `ContextWindowExceededError` for a prompt that is sure not to fit the model.
+def check_context_window(request: ChatRequest, info: ModelInfo | None = None) -> None:
+    """Raise `ContextWindowExceededError` for a prompt that is sure not to fit its model.
 
     Only an exact count refuses; where the count would be an estimate the provider decides. A
     prompt with fewer bytes than the window has tokens fits in any vocabulary, so most calls load
-    none.
+    none. `info` is what is known about the model, looked up if not given.
     """
+    if "tools" in request.params or not template_known(request.model):
+        return
+    info = info or get_model_info(request.model)
     window = info.max_input_tokens
     if window is None or sum(map(_most_tokens, request.messages)) <= window:
         return
-    if not _countable(request, info):
+    if info.tokenizer is None or vocabulary.find(info.tokenizer) is None:
         return
-    count = token_counter(info.name, messages=request.messages)
+    count = token_counter(request.model, messages=request.messages)
     if count.exact and count.tokens > window:
         raise ContextWindowExceededError(
             f"The prompt is {count.tokens} tokens; {info.name} takes {window}. Shorten it, for"
@@ -37,13 +40,6 @@ def check_context_window(request: ChatRequest, info: ModelInfo) -> None:
             model=request.model,
             param="messages",
         )
-
-
-def _countable(request: ChatRequest, info: ModelInfo) -> bool:
-    """Whether the count can come out exact: a known format, its vocabulary at hand, no tools."""
-    if "tools" in request.params or not template_known(info.name):
-        return False
-    return info.tokenizer is not None and vocabulary.find(info.tokenizer) is not None
 
 
 def _most_tokens(message: Mapping[str, Any]) -> int:

@@ -1,0 +1,294 @@
+"""What is known about models: the shipped file, look-ups, overrides in both formats."""
+
+import json
+import pickle
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from llmroute import registry
+from llmroute.errors import LLMRouteError, NotFoundError
+from llmroute.registry import (
+    ModelInfo,
+    builtin_path,
+    get_model_info,
+    known_models,
+    local_model_info,
+    read_entries,
+    register_model,
+    register_resolver,
+)
+from llmroute.registry_check import check_registry, format_registry, main
+
+BUILTIN = json.loads(builtin_path().read_bytes())
+TODAY = date(2026, 12, 1)
+
+
+@pytest.fixture(autouse=True)
+def fresh_registry() -> Iterator[None]:
+    """A test reads the files anew, and what it registers is gone after it."""
+    registry._shared.cache_clear()
+    yield
+    registry._shared.cache_clear()
+
+
+def test_the_shipped_file_is_clean() -> None:
+    assert check_registry(builtin_path().read_text(encoding="utf-8"), today=date.today()) == []
+
+
+def test_unvalidated_look_ups_equal_validated_entries() -> None:
+    for name, validated in read_entries(BUILTIN).items():
+        assert get_model_info(name) == validated
+
+
+def test_llama_api_models_are_known_with_their_end_and_without_prices() -> None:
+    names = [name for name in known_models() if name.startswith("meta_llama/")]
+    assert len(names) == 4
+    for info in map(get_model_info, names):
+        assert (info.max_input_tokens, info.max_output_tokens) == (128_000, 4028)
+        assert (info.prices.input, info.prices.output) == (None, None)
+        assert (info.status, info.retires) == ("retired", date(2026, 7, 6))
+        assert info.capabilities.vision is ("Llama-4" in info.name)
+        assert info.tokenizer == ("llama4" if "Llama-4" in info.name else "llama3")
+
+
+def test_muse_models() -> None:
+    info = get_model_info("meta/muse-spark-1.1")
+    assert (info.max_input_tokens, info.max_output_tokens) == (1_048_576, 131_072)
+    prices = info.prices
+    assert (prices.input, prices.cached_input, prices.output) == (1.25, 0.15, 4.25)
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        "openai",
+        "groq",
+        "mistral",
+        "deepseek",
+        "cerebras",
+        "xai",
+        "together_ai",
+        "fireworks_ai",
+        "perplexity",
+        "nvidia_nim",
+        "openrouter",
+    ],
+)
+def test_every_provider_has_entries(provider: str) -> None:
+    assert any(name.startswith(f"{provider}/") for name in known_models())
+
+
+def test_an_alias_is_the_same_model() -> None:
+    assert get_model_info("openai/gpt-4-0613") == get_model_info("openai/gpt-4")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("gpt-4o", "openai/gpt-4o"),
+        ("openai/gpt-40", "openai/gpt-4o"),
+        ("meta_llama/llama-3.3-8b-instruct", "meta_llama/Llama-3.3-8B-Instruct"),
+        ("openai/gpt-4-0614", "openai/gpt-4-0613"),
+    ],
+)
+def test_an_unknown_model_is_an_error_that_names_near_matches(wrong: str, meant: str) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        get_model_info(wrong)
+    assert repr(meant) in str(caught.value)
+    assert caught.value.model == wrong
+
+
+def test_an_info_is_frozen_and_pickles() -> None:
+    info = get_model_info("openai/gpt-4o")
+    assert pickle.loads(pickle.dumps(info)) == info
+    with pytest.raises(ValueError, match="frozen"):
+        info.mode = "text"  # type: ignore[misc]
+
+
+def test_register_entries_and_info_objects_in_one_mapping() -> None:
+    known = get_model_info("openai/gpt-4o")
+    cheaper = known.model_copy(update={"max_output_tokens": 5})
+    names = register_model(
+        {
+            "private/small": {"mode": "chat", "prices": {"input": 0.5, "output": 1}},
+            "openai/gpt-4o": cheaper,
+        }
+    )
+    assert names == ["openai/gpt-4o", "private/small"]
+    assert get_model_info("openai/gpt-4o").max_output_tokens == 5
+    info = get_model_info("private/small")
+    assert (info.provider, info.prices.input, info.status) == ("private", 0.5, None)
+    assert "private/small" in known_models()
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"mode": "chat", "max_input_token": 5}, "max_input_token"),
+        ({"mode": "chat", "prices": {"input": 0}}, "free"),
+        ({"mode": "chat", "prices": {"input": -1}}, "greater than or equal to 0"),
+        ({"mode": "chat", "max_input_tokens": 0}, "greater than 0"),
+        ({"mode": "sing"}, "mode"),
+        ({}, "mode"),
+        ("chat", "not an object"),
+    ],
+)
+def test_an_entry_that_does_not_fit_is_refused_and_nothing_is_added(
+    entry: object, says: str
+) -> None:
+    with pytest.raises(LLMRouteError, match=says):
+        register_model({"private/good": {"mode": "chat"}, "private/bad": entry})
+    with pytest.raises(NotFoundError):
+        get_model_info("private/good")
+
+
+def test_free_models_may_cost_nothing() -> None:
+    free = {"mode": "chat", "free": True, "prices": {"input": 0, "output": 0}}
+    register_model({"private/free": free})
+    assert get_model_info("private/free").prices.input == 0
+
+
+LITELLM = {
+    "sample_spec": {"litellm_provider": "one of the providers", "max_tokens": "set to ..."},
+    "gpt-4o": {
+        "litellm_provider": "openai",
+        "mode": "chat",
+        "max_tokens": 16384,
+        "max_input_tokens": 128000,
+        "input_cost_per_token": 2.5e-06,
+        "cache_read_input_token_cost": 1.25e-06,
+        "output_cost_per_token": 1e-05,
+        "supports_function_calling": True,
+        "supports_vision": True,
+    },
+    "groq/free-for-now": {
+        "litellm_provider": "groq",
+        "mode": "chat",
+        "input_cost_per_token": 0,
+        "output_cost_per_token": 0.0,
+    },
+    "xai/tiered": {
+        "litellm_provider": "xai",
+        "mode": "chat",
+        "input_cost_per_token": 1e-06,
+        "input_cost_per_token_above_200k_tokens": 2e-06,
+        "output_cost_per_token": 3e-06,
+        "output_cost_per_token_above_200k_tokens": 6e-06,
+        "deprecation_date": "2027-01-31",
+    },
+    "dall-e-3": {"litellm_provider": "openai", "mode": "image_generation"},
+    "davinci-002": {"litellm_provider": "text-completion-openai", "mode": "completion"},
+}
+
+
+@pytest.mark.parametrize("road", ["mapping", "path", "environment"])
+def test_litellms_format_is_read(
+    road: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model_prices_and_context_window.json"
+    path.write_text(json.dumps(LITELLM))
+    if road == "environment":
+        monkeypatch.setenv("LLMROUTE_MODEL_REGISTRY", str(path))
+    else:
+        register_model(LITELLM if road == "mapping" else path)
+    info = get_model_info("openai/gpt-4o")
+    assert (info.prices.input, info.prices.cached_input, info.prices.output) == (2.5, 1.25, 10)
+    assert (info.max_input_tokens, info.max_output_tokens) == (128_000, 16_384)
+    assert (info.capabilities.tools, info.capabilities.reasoning) == (True, None)
+    assert get_model_info("groq/free-for-now").prices.input is None
+    tiered = get_model_info("xai/tiered")
+    assert tiered.prices.for_prompt(200_000).input == 1
+    assert tiered.prices.for_prompt(200_001).input == 2
+    assert tiered.retires == date(2027, 1, 31)
+    assert get_model_info("openai/davinci-002").mode == "text"
+    assert not {"openai/dall-e-3", "sample_spec"} & set(known_models())
+
+
+def test_an_override_file_in_our_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "models.json"
+    path.write_text(json.dumps({"version": 1, "models": {"private/big": {"mode": "chat"}}}))
+    monkeypatch.setenv("LLMROUTE_MODEL_REGISTRY", str(path))
+    assert get_model_info("private/big").mode == "chat"
+    assert get_model_info("openai/gpt-4o").mode == "chat"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "can't be read"),
+        ("{", "not JSON"),
+        ("[]", "not a JSON object"),
+        ('{"version": 2, "models": {}}', "version 2"),
+        ('{"version": 1}', "models"),
+    ],
+)
+def test_a_bad_override_file_is_an_error_that_names_it(
+    content: str | None, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "models.json"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("LLMROUTE_MODEL_REGISTRY", str(path))
+    with pytest.raises(LLMRouteError, match=says):
+        get_model_info("openai/gpt-4o")
+
+
+def test_a_resolver_answers_for_models_that_no_file_lists() -> None:
+    asked = []
+
+    def resolver(model: str) -> ModelInfo:
+        asked.append(model)
+        return local_model_info(model, context_window=4096)
+
+    register_resolver("llamacpp", resolver)
+    info = get_model_info("llamacpp//models/a.gguf")
+    assert (info.provider, info.max_input_tokens, info.free) == ("llamacpp", 4096, True)
+    assert (info.prices.input, info.prices.output) == (0, 0)
+    assert asked == ["llamacpp//models/a.gguf"]
+    with pytest.raises(NotFoundError):
+        get_model_info("other/a.gguf")
+
+
+def _broken(**change: object) -> str:
+    entry = {**BUILTIN["models"]["openai/gpt-4o"], **change}
+    return format_registry({"version": 1, "models": {"openai/gpt-4o": entry}})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (_broken(sources=[]), "no source"),
+        (_broken(sources=[{"url": "http://a.example", "checked": "2026-01-01"}]), "https"),
+        (_broken(sources=[{"url": "https://a.example", "checked": "2026-12-02"}]), "future"),
+        (_broken(status="retired"), "last day"),
+        (_broken(status="retired", retires="2026-12-24"), "last day"),
+        (_broken(retires="2026-01-01"), "has passed"),
+        (_broken(tokenizer="o200k"), "tokenizer"),
+        (_broken(provider="groq"), "provider"),
+        (_broken(replaced_by="openai/gpt-9"), "gpt-9"),
+        (_broken(aliases=["openai/gpt-4o"]), "alias"),
+        (_broken(prices={"input": 0.0}), "free"),
+        (_broken().replace('"mode"', '"made"'), "made"),
+        (_broken().replace("\n", ""), "layout"),
+        (_broken().replace('"free": false', '"free": false, "free": false'), "twice"),
+        ('{"version": 1}', "keys"),
+        ("", "Expecting value"),
+    ],
+)
+def test_the_check_finds(text: str, says: str) -> None:
+    problems = check_registry(text, today=TODAY)
+    assert any(says in problem for problem in problems), problems
+
+
+def test_the_command_fixes_the_layout_and_tells_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "models.json"
+    path.write_text(json.dumps(BUILTIN))
+    assert main([str(path)]) == 1
+    assert "--fix" in capsys.readouterr().out
+    assert main([str(path), "--fix"]) == 0
+    assert path.read_text() == builtin_path().read_text()
