@@ -78,7 +78,9 @@ class OpenAILike(Provider):
                 provider=self.name,
                 model=request.model,
             )
-        params, dropped = select_params(request, self.accepted(request), self.name)
+        params, dropped = select_params(
+            request, self.accepted(request), self.name, self.refused_values(request)
+        )
         body = self.body(request, deployment, self.adjust(params, request))
         body.update(request.extra_body)
         return HTTPCall(
@@ -92,6 +94,10 @@ class OpenAILike(Provider):
     def accepted(self, request: Request) -> frozenset[str]:
         """The names of the parameters it takes for this operation."""
         return (_PARAMS[request.operation] - self.unsupported_params) | self.extra_params
+
+    def refused_values(self, request: Request) -> Mapping[str, str]:
+        """Accepted parameters whose value it does not take, each with the reason."""
+        return {}
 
     def adjust(self, params: dict[str, Any], request: Request) -> dict[str, Any]:
         """`params` in this endpoint's own form; the place for its quirks."""

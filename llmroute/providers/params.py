@@ -11,38 +11,46 @@ from ..errors import UnsupportedParamsError
 from ..types.request import Request
 
 
+_NONE: Mapping[str, str] = {}
+
+
 class DroppedParamsWarning(UserWarning):
     """A parameter was left out of a call, as `unsupported="drop"` asked."""
 
 
 def select_params(
-    request: Request, accepted: Collection[str], provider: str
+    request: Request,
+    accepted: Collection[str],
+    provider: str,
+    reasons: Mapping[str, str] = _NONE,
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The parameters to send, and the names of those left out.
 
-    What is not `accepted` follows `request.unsupported`: `"raise"` gives `UnsupportedParamsError`,
-    `"drop"` warns and leaves it out, `"pass"` sends it.
+    What is not `accepted`, or has a value that is not taken for one of the `reasons`, follows
+    `request.unsupported`: `"raise"` gives `UnsupportedParamsError`, `"drop"` warns and leaves it
+    out, `"pass"` sends it.
     """
-    refused = tuple(name for name in request.params if name not in accepted)
+    refused = tuple(name for name in request.params if name not in accepted or name in reasons)
     if not refused or request.unsupported == "pass":
         return dict(request.params), ()
     if request.unsupported == "raise":
-        raise refuse(request, refused, provider)
+        raise refuse(request, refused, provider, reasons)
     warnings.warn(
-        f"{provider} does not take {_quoted(refused)}: left out of the call to {request.model}.",
+        f"{provider} does not take {_quoted(refused, reasons)}: left out of the call to "
+        f"{request.model}.",
         DroppedParamsWarning,
         stacklevel=2,
     )
-    return {name: value for name, value in request.params.items() if name in accepted}, refused
+    return without(request.params, *refused), refused
 
 
 def refuse(
-    request: Request, names: Iterable[str], provider: str, reason: str = ""
+    request: Request, names: Iterable[str], provider: str, reasons: Mapping[str, str] = _NONE
 ) -> UnsupportedParamsError:
-    """The error for parameters that `provider` does not take, or not in this form (`reason`)."""
+    """The error for parameters that `provider` does not take, or not with their value."""
     names = tuple(names)
     return UnsupportedParamsError(
-        f"{provider} does not take {_quoted(names)}{reason and ' ' + reason}. Leave it out, or "
+        f"{provider} does not take {_quoted(names, reasons)}. Leave it out, or "
         'decide with unsupported="drop" (leave it out with a warning) or unsupported="pass" '
         "(send it all the same).",
         provider=provider,
@@ -62,5 +70,7 @@ def without(params: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in params.items() if name not in names}
 
 
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(f"{name!r}" for name in names)
+def _quoted(names: Iterable[str], reasons: Mapping[str, str]) -> str:
+    return ", ".join(
+        f"{name!r} ({reasons[name]})" if name in reasons else repr(name) for name in names
+    )
