@@ -15,7 +15,7 @@ from ..types.request import Request
 from ..types.text import TextCompletion
 from .base import Chunk
 from .failures import decode, stream_error
-from .repair import repair_chunk
+from .repair import NO_INDEX, repair_chunk
 
 
 class OpenAIDecoder:
@@ -64,10 +64,9 @@ class OpenAIDecoder:
         payload = self._payload(event)
         if (error := stream_error(payload)) or event.name == "error":
             raise error or self._broken("The stream reported an error.", event.data)
-        if not isinstance(payload, dict):
-            raise self._broken("An event of the stream is not a JSON object.", event.data)
+        if not isinstance(payload, dict) or not payload.keys() & {"choices", "usage"}:
+            raise self._broken("An event of the stream is not a chunk.", event.data)
         repair_chunk(payload, self._request, self._finish_reasons)
-        self._complete_calls(payload)
         try:
             return self._model.model_validate(payload)
         except ValidationError as exc:
@@ -83,25 +82,15 @@ class OpenAIDecoder:
         error = stream_error(self._payload(event))
         return error or self._broken("The stream reported an error.", event.data)
 
-    def _complete_calls(self, payload: dict[str, Any]) -> None:
-        """Gives deltas of tool calls without an index the one they belong to."""
-        for choice in payload["choices"]:
-            calls = choice.get("delta", {}).get("tool_calls") if isinstance(choice, dict) else None
-            for call in calls or ():
-                if isinstance(call, dict) and call.get("index") is None:
-                    known = self._indexes(choice.get("index") or 0)
-                    call["index"] = known.find(call.get("id"))
-
     def _number_calls(self, choice: int, calls: list[ToolCallDelta]) -> None:
-        known = self._indexes(choice)
+        known = self._calls.setdefault(choice, ToolCallIndexes())
         for call in calls:
-            call.index = known.place(call.index, call.id)
-            if call.id is None and known.begins(call.index):
-                call.id = f"call_{self._request.call_id}_{choice}_{call.index}"
+            named = bool(call.function and call.function.name)
+            call.index = known.place(call.index, call.id, named)
+            if not call.id:
+                begins = known.begins(call.index)
+                call.id = f"call_{self._request.call_id}_{choice}_{call.index}" if begins else None
             known.note(call.index, call.id)
-
-    def _indexes(self, choice: int) -> ToolCallIndexes:
-        return self._calls.setdefault(choice, ToolCallIndexes())
 
     def _broken(self, what: str, data: bytes) -> APIResponseValidationError:
         return APIResponseValidationError(what, model=self._request.model, body=decode(data))
@@ -117,22 +106,15 @@ class ToolCallIndexes:
         self._ids: dict[int, str | None] = {}
         self._moved: dict[int, int] = {}
 
-    def find(self, call_id: str | None) -> int:
-        """The index for a delta without one: that of its id, else a new one or the latest."""
-        for index, known in self._ids.items():
-            if call_id and known == call_id:
-                return index
-        latest = len(self._ids) - 1
-        return latest if call_id is None and latest >= 0 else latest + 1
-
-    def place(self, index: int, call_id: str | None) -> int:
-        """The index a delta really belongs to."""
-        index = self._moved.get(index, index) if not call_id else index
-        if call_id and self._ids.get(index) not in (None, call_id):
-            moved = next((i for i, known in self._ids.items() if known == call_id), None)
-            self._moved[index] = moved if moved is not None else max(self._ids) + 1
-            return self._moved[index]
-        return index
+    def place(self, index: int, call_id: str | None, named: bool) -> int:
+        """The index a delta really belongs to; `named` says that it has the function's name."""
+        if index == NO_INDEX:
+            return self._find(call_id, named)
+        if call_id and self._ids.get(index, call_id) != call_id:
+            self._moved[index] = self._find(call_id, named)
+        elif call_id:
+            self._moved.pop(index, None)
+        return self._moved.get(index, index)
 
     def begins(self, index: int) -> bool:
         """Whether nothing of this call has come yet."""
@@ -142,3 +124,11 @@ class ToolCallIndexes:
         """Remembers that a delta of this call has come."""
         if call_id or index not in self._ids:
             self._ids[index] = call_id
+
+    def _find(self, call_id: str | None, named: bool) -> int:
+        """Where an id was seen; a new index for a new id or name, else the latest."""
+        for index, known in self._ids.items():
+            if call_id and known == call_id:
+                return index
+        latest = max(self._ids, default=-1)
+        return latest + 1 if call_id or named or latest < 0 else latest

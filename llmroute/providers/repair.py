@@ -7,12 +7,16 @@ missing finish reason, usage or text stays missing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, get_args
 
 from ..types.chat import FinishReason
 from ..types.request import Request
 
 FINISH_REASONS = frozenset(get_args(FinishReason))
+
+NO_INDEX = -1
+"""Stands for the index that a server left out of a piece of a tool call."""
 
 _COMMON_FINISH_REASONS = {
     "eos": "stop",  # text-generation-inference, together
@@ -34,13 +38,11 @@ def repair_completion(
     if not isinstance(payload, dict):
         return payload
     _fill_in(payload, request, _COMPLETION_OBJECTS[request.operation])
-    for position, choice in enumerate(payload.get("choices") or ()):
-        if isinstance(choice, dict):
-            choice.setdefault("index", position)
-            translate_finish_reason(choice, finish_reasons)
-            message = choice.get("message")
-            if isinstance(message, dict):
-                _repair_message(message, request)
+    for position, choice in enumerate(_dicts(payload.get("choices"))):
+        choice.setdefault("index", position)
+        translate_finish_reason(choice, finish_reasons)
+        for message in _dicts([choice.get("message")]):
+            _repair_message(message, request)
     return payload
 
 
@@ -51,14 +53,12 @@ def repair_chunk(
     _fill_in(payload, request, _CHUNK_OBJECTS[request.operation])
     if payload.get("choices") is None:
         payload["choices"] = []
-    for choice in payload["choices"]:
-        if isinstance(choice, dict):
-            translate_finish_reason(choice, finish_reasons)
-            if request.operation == "chat" and choice.get("delta") is None:
-                choice["delta"] = {}
-            delta = choice.get("delta")
-            if isinstance(delta, dict) and not delta.get("role"):
-                delta["role"] = None
+    for choice in _dicts(payload["choices"]):
+        translate_finish_reason(choice, finish_reasons)
+        if request.operation == "chat" and choice.get("delta") is None:
+            choice["delta"] = {}
+        for delta in _dicts([choice.get("delta")]):
+            _repair_delta(delta)
 
 
 def translate_finish_reason(choice: dict[str, Any], finish_reasons: Mapping[str, str]) -> None:
@@ -76,17 +76,56 @@ def _fill_in(payload: dict[str, Any], request: Request, kind: str) -> None:
     payload["object"] = kind
     if not payload.get("id"):
         payload["id"] = f"chatcmpl-{request.call_id}"
-    if not isinstance(payload.get("created"), int):
-        created = payload.get("created")
-        payload["created"] = int(created) if isinstance(created, float) else request.created
+    created = payload.get("created")
+    if isinstance(created, float) and isfinite(created):
+        payload["created"] = int(created)
+    elif not isinstance(created, int):
+        payload["created"] = request.created
     if not payload.get("model"):
         payload["model"] = request.model.partition("/")[2] or request.model
 
 
+def _repair_delta(delta: dict[str, Any]) -> None:
+    if not delta.get("role"):
+        delta["role"] = None
+    _join_parts(delta)
+    for call in _dicts(delta.get("tool_calls")):
+        if call.get("index") is None:
+            call["index"] = NO_INDEX
+
+
 def _repair_message(message: dict[str, Any], request: Request) -> None:
     message["role"] = "assistant"
-    for index, call in enumerate(message.get("tool_calls") or ()):
-        if isinstance(call, dict):
-            if not call.get("id"):
-                call["id"] = f"call_{request.call_id}_{index}"
-            call.setdefault("type", "function")
+    _join_parts(message)
+    for index, call in enumerate(_dicts(message.get("tool_calls"))):
+        if not call.get("id"):
+            call["id"] = f"call_{request.call_id}_{index}"
+        call.setdefault("type", "function")
+
+
+def _join_parts(message: dict[str, Any]) -> None:
+    """Puts a text for a content in parts, as Mistral's thinking models send it.
+
+    Parts of another kind are left for the validation to complain about.
+    """
+    parts = message.get("content")
+    if not isinstance(parts, list):
+        return
+    said: list[str] = []
+    thought: list[str] = []
+    for part in parts:
+        match part:
+            case {"type": "text", "text": str(text)}:
+                said.append(text)
+            case {"type": "thinking", "thinking": list(steps)}:
+                thought += (s["text"] for s in _dicts(steps) if isinstance(s.get("text"), str))
+            case _:
+                return
+    message["content"] = "".join(said)
+    if thought:
+        message["reasoning_content"] = "".join(thought)
+
+
+def _dicts(values: object) -> list[dict[str, Any]]:
+    """The objects in a list; nothing if it is no list."""
+    return [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
