@@ -1,0 +1,112 @@
+"""Finds the file behind a local model's name."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ..errors import NotFoundError
+
+MODELS_DIR = "LLMROUTE_MODELS_DIR"
+"""The environment variable with the folder to look in; several are separated as in `PATH`."""
+
+_MAX_LISTED = 2_000
+"""Files of the models folder that are looked through for near matches."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A model file under a name of its own, with the options to load it with."""
+
+    path: Path
+    model_kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+_aliases: dict[str, LocalModel] = {}
+
+
+def register_local_model(alias: str, path: str | os.PathLike[str], **model_kwargs: Any) -> None:
+    """Make a model file available as `llamacpp/<alias>` in this process.
+
+    `model_kwargs` (`n_ctx=8192`, ...) are the options to load it with; those of a call win. Registering
+    a name again replaces it. The file is looked at when the model is used.
+    """
+    _aliases[alias] = LocalModel(Path(path).expanduser(), MappingProxyType(dict(model_kwargs)))
+
+
+def find_model(name: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) -> LocalModel:
+    """The file that `name` stands for, and the load options registered with it.
+
+    In this order: a registered alias; a path, absolute, with `~`, or relative to the current
+    folder; a path below a folder of `LLMROUTE_MODELS_DIR`, with or without `.gguf`; a file of that
+    name (with or without `.gguf`) anywhere below it. Raises `NotFoundError`, with near matches and
+    the places looked in.
+    """
+    name = os.fspath(name)
+    if name in _aliases:
+        return _aliases[name]
+    folders = _folders(environ)
+    for path in _candidates(name, folders):
+        if path.is_file():
+            return LocalModel(path)
+    # A folder is found too, so that the error can say that it is one.
+    if name and (path := Path(name).expanduser()).is_dir():
+        return LocalModel(path)
+    raise NotFoundError(
+        f"There is no local model {name!r}. {_near(name, folders)}Looked for a registered alias, a "
+        f"file relative to {Path.cwd()}, and {_looked_in(folders)}.",
+        provider="llamacpp",
+        model=f"llamacpp/{name}",
+        url=name,
+    )
+
+
+def _folders(environ: Mapping[str, str]) -> list[Path]:
+    value = environ.get(MODELS_DIR, "")
+    return [Path(part).expanduser() for part in value.split(os.pathsep) if part]
+
+
+def _candidates(name: str, folders: list[Path]) -> Iterator[Path]:
+    if not name or "\0" in name:
+        return
+    given = Path(name).expanduser()
+    names = [name] if name.endswith(".gguf") else [name, name + ".gguf"]
+    yield given
+    if given.is_absolute():
+        return
+    for folder in folders:
+        yield from (folder / variant for variant in names)
+    if given.name == name:
+        for folder in folders:
+            yield from (path for path in _models_in(folder) if path.name in names)
+
+
+def _models_in(folder: Path) -> Iterator[Path]:
+    """All model files below a folder, in a fixed order."""
+    for parent, subfolders, files in os.walk(folder):
+        subfolders.sort()
+        yield from (Path(parent, file) for file in sorted(files) if file.endswith(".gguf"))
+
+
+def _near(name: str, folders: list[Path]) -> str:
+    """`"Did you mean ...? "`, or nothing."""
+    known = [*_aliases]
+    beside = Path(name).expanduser().parent
+    if beside.is_dir():
+        known += [str(beside / path.name) for path in beside.glob("*.gguf")]
+    for folder in folders:
+        known += [path.name for path in _models_in(folder)]
+    stems = [entry.removesuffix(".gguf") for entry in known[:_MAX_LISTED]]
+    near = difflib.get_close_matches(name.removesuffix(".gguf"), stems, n=3, cutoff=0.6)
+    return f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
+
+
+def _looked_in(folders: list[Path]) -> str:
+    if not folders:
+        return f"no models folder, since {MODELS_DIR} is not set"
+    return f"below {MODELS_DIR} ({', '.join(map(str, folders))})"
