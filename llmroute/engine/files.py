@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,28 +18,26 @@ _MAX_LISTED = 2_000
 """Files of the models folder that are looked through for near matches."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalModel:
-    """A model file under a name of its own, with the options to load it with."""
-
-    path: Path
-    model_kwargs: Mapping[str, Any] = field(default_factory=dict)
-
-
-_aliases: dict[str, LocalModel] = {}
+_aliases: dict[str, tuple[Path, Mapping[str, Any]]] = {}
+"""Names of this process's own: the file, and the options to load it with."""
 
 
 def register_local_model(alias: str, path: str | os.PathLike[str], **model_kwargs: Any) -> None:
     """Make a model file available as `llamacpp/<alias>` in this process.
 
-    `model_kwargs` (`n_ctx=8192`, ...) are the options to load it with; those of a call win. Registering
-    a name again replaces it. The file is looked at when the model is used.
+    `model_kwargs` (`n_ctx=8192`, ...) are the options to load it with; those of a call win.
+    Registering a name again replaces it. The file is looked at when the model is used.
     """
-    _aliases[alias] = LocalModel(Path(path).expanduser(), MappingProxyType(dict(model_kwargs)))
+    _aliases[alias] = (Path(path).expanduser(), MappingProxyType(dict(model_kwargs)))
 
 
-def find_model(name: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) -> LocalModel:
-    """The file that `name` stands for, and the load options registered with it.
+def registered_options(name: str) -> Mapping[str, Any]:
+    """The load options registered with an alias; empty for any other name."""
+    return _aliases[name][1] if name in _aliases else {}
+
+
+def find_model(name: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) -> Path:
+    """The file that `name` stands for.
 
     In this order: a registered alias; a path, absolute, with `~`, or relative to the current
     folder; a path below a folder of `LLMROUTE_MODELS_DIR`, with or without `.gguf`; a file of that
@@ -49,14 +46,14 @@ def find_model(name: str | os.PathLike[str], environ: Mapping[str, str] = os.env
     """
     name = os.fspath(name)
     if name in _aliases:
-        return _aliases[name]
+        return _aliases[name][0]
     folders = _folders(environ)
     for path in _candidates(name, folders):
         if path.is_file():
-            return LocalModel(path)
+            return path
     # A folder is found too, so that the error can say that it is one.
     if name and (path := Path(name).expanduser()).is_dir():
-        return LocalModel(path)
+        return path
     raise NotFoundError(
         f"There is no local model {name!r}. {_near(name, folders)}Looked for a registered alias, a "
         f"file relative to {Path.cwd()}, and {_looked_in(folders)}.",

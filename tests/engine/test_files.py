@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llmroute.engine import files
-from llmroute.engine.files import LocalModel, find_model, register_local_model
+from llmroute.engine.files import find_model, register_local_model, registered_options
 from llmroute.errors import NotFoundError
 
 
@@ -39,7 +39,7 @@ def no_aliases(monkeypatch):
     ],
 )
 def test_names_in_the_models_folder(models, name, found):
-    assert find_model(name) == LocalModel(models / found)
+    assert find_model(name) == models / found
 
 
 def test_several_folders_first_one_wins(models, tmp_path):
@@ -47,35 +47,37 @@ def test_several_folders_first_one_wins(models, tmp_path):
     other.mkdir()
     (other / "one.gguf").touch()
     environ = {"LLMROUTE_MODELS_DIR": f"{other}:{models}"}
-    assert find_model("one", environ).path == other / "one.gguf"
-    assert find_model("two", environ).path == models / "family/two.gguf"
+    assert find_model("one", environ) == other / "one.gguf"
+    assert find_model("two", environ) == models / "family/two.gguf"
 
 
 def test_paths(models, tmp_path, monkeypatch):
     absolute = models / "one.gguf"
-    assert find_model(str(absolute)).path == absolute
-    assert find_model(absolute).path == absolute
+    assert find_model(str(absolute)) == absolute
+    assert find_model(absolute) == absolute
     monkeypatch.chdir(models / "family")
-    assert find_model("two.gguf").path == Path("two.gguf")
+    assert find_model("two.gguf") == Path("two.gguf")
     monkeypatch.setenv("HOME", str(models))
-    assert find_model("~/one.gguf").path == absolute
+    assert find_model("~/one.gguf") == absolute
 
 
 def test_the_current_folder_wins_over_the_models_folder(models, tmp_path, monkeypatch):
     (tmp_path / "one.gguf").touch()
     monkeypatch.chdir(tmp_path)
-    assert find_model("one.gguf").path == Path("one.gguf")
+    assert find_model("one.gguf") == Path("one.gguf")
 
 
 def test_aliases_bring_their_options(models):
     register_local_model("mine", models / "one.gguf", n_ctx=512)
-    assert find_model("mine") == LocalModel(models / "one.gguf", {"n_ctx": 512})
+    assert find_model("mine") == models / "one.gguf"
+    assert registered_options("mine") == {"n_ctx": 512}
     register_local_model("mine", "~/other.gguf")
-    assert find_model("mine") == LocalModel(Path("~/other.gguf").expanduser())
+    assert find_model("mine") == Path("~/other.gguf").expanduser()
+    assert registered_options("mine") == registered_options("one") == {}
 
 
 def test_a_folder_is_found_so_that_it_can_be_refused(models):
-    assert find_model(str(models)).path == models
+    assert find_model(str(models)) == models
 
 
 @pytest.mark.parametrize(
