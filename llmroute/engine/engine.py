@@ -57,11 +57,11 @@ class Engine:
     def submit(self, job: Job) -> None:
         """Hand a job over.
 
-        Raises `RateLimitError` when too many answers wait, `ServiceUnavailableError` when closed.
+        Raises `RateLimitError` when too many answers wait, and when closed what it closed with.
         """
         with self._news:
             if self._closing:
-                raise _closed()
+                raise self.error or _closed()
             waiting = self._waiting + len(self._arrived)
             if waiting >= self.options.max_queue:
                 raise RateLimitError(
@@ -135,7 +135,7 @@ class Engine:
                 self._begin(self._arrived.popleft(), loaded, scheduler)
             try:
                 scheduler.step()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - its jobs hear of it; the others go on
                 native.logger.exception("A step of %s failed", self.path)
                 scheduler.fail_all(error)
             self._waiting = len(scheduler.waiting)

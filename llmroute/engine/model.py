@@ -122,17 +122,26 @@ def load(
     return loaded
 
 
-def load_vocabulary(path: Path) -> Vocabulary:
-    """Load only the vocabulary of a model. It stays loaded until the process ends."""
-    lib = native.library()
-    params = lib.llama_model_default_params()
-    params.vocab_only = True
-    with native.logged_errors() as errors:
-        model = lib.llama_model_load_from_file(bytes(path), params)
-    vocabulary = Vocabulary(lib, model) if model else None
-    if vocabulary is None or not vocabulary.usable:
-        raise _failed(path, "llama.cpp cannot load its vocabulary", errors)
-    return vocabulary
+class VocabularyOnly:
+    """A model of which only the vocabulary is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self._lib = native.library()
+        params = self._lib.llama_model_default_params()
+        params.vocab_only = True
+        with native.logged_errors() as errors:
+            self._model = self._lib.llama_model_load_from_file(bytes(path), params)
+        if not self._model:
+            raise _failed(path, "llama.cpp cannot load its vocabulary", errors)
+        self.vocabulary = Vocabulary(self._lib, self._model)
+        if not self.vocabulary.usable:
+            self.free()
+            raise _failed(path, "has no tokenizer", [])
+
+    def free(self) -> None:
+        """Give the memory back. The vocabulary may not be used afterwards."""
+        self._lib.llama_model_free(self._model)
+        self._model = None
 
 
 def _failed(path: Path, problem: str, errors: list[str]) -> ModelFileError:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from . import counting
 from . import engine as engines
 from .engine import Engine
 from .files import find_model
+from .gguf import read_header
 from .job import Job
 from .options import LoadOptions
 
@@ -69,20 +71,20 @@ class Pool:
             engine = self._engines[key] = Engine(real, options)
         return engine
 
-    def find(self, name: str, load: Mapping[str, Any]) -> LoadedModel | None:
-        """The loaded model that a call with these options would use; `None` if there is none."""
+    def context_window(self, name: str, load: Mapping[str, Any]) -> int | None:
+        """The window of the loaded model, or what it would be loaded with at most."""
         real, options = find_model(name).resolve(), LoadOptions.parse(load)
-        with self._lock:
-            for key, engine in self._engines.items():
-                if (key[0], key[3]) == (real, options) and engine.usable:
-                    return _describe(engine)
-        return None
+        for loaded in self.loaded():
+            if (Path(loaded.path), loaded.options) == (real, options) and loaded.n_ctx:
+                return loaded.n_ctx
+        return options.n_ctx or read_header(real).context_length
 
     def unload(self, name: str) -> int:
         """Close every engine of a model and wait until its memory is given back."""
         real = find_model(name).resolve()
         with self._lock:
             closing = [self._engines.pop(key) for key in list(self._engines) if key[0] == real]
+        counting.forget(real)
         return _close(closing)
 
     def unload_all(self, timeout: float | None = None) -> int:

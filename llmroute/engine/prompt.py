@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import BadRequestError, ContextWindowExceededError, UnsupportedOperationError
 from ..providers.base import LocalCall
+from .chat import Segment, choose_template, render_chat
 from .gguf_header import GGUFHeader
 from .job import Prompt
 from .vocabulary import Vocabulary
@@ -18,7 +19,7 @@ def prompts_of(call: LocalCall, vocabulary: Vocabulary, header: GGUFHeader) -> l
     Raises `BadRequestError` for one that is empty or no prompt at all.
     """
     if call.operation == "chat":
-        raise UnsupportedOperationError("chat is not supported yet")
+        return [_chat_prompt(call, vocabulary, header)]
     if call.operation != "text":
         raise UnsupportedOperationError(
             f"llamacpp: the operation {call.operation!r} is not supported yet."
@@ -35,6 +36,24 @@ def check_fits(prompt: Prompt, window: int) -> None:
             "model_kwargs.",
             code="context_length_exceeded",
         )
+
+
+def _chat_prompt(call: LocalCall, vocabulary: Vocabulary, header: GGUFHeader) -> Prompt:
+    template = choose_template(header, call.params.get("chat_template"))
+    rendered = render_chat(
+        call.prompt,
+        template,
+        vocabulary.control,
+        variables=call.params.get("chat_template_kwargs"),
+    )
+    tokens: list[int] = []
+    add_special = rendered.add_special
+    for segment in rendered.segments or (Segment("", parse_special=True),):
+        tokens += vocabulary.tokenize(
+            segment.text, add_special=add_special, parse_special=segment.parse_special
+        )
+        add_special = False
+    return _checked(Prompt(tokens, rendered.text))
 
 
 def _items(prompt: Any) -> Sequence[Any]:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from ..errors import BadRequestError
+from .chat import ControlTokens
 
 
 class Vocabulary:
@@ -65,12 +66,10 @@ class Vocabulary:
             self._buffer = ctypes.create_string_buffer(-length)
 
     def name_of(self, token: int) -> str:
-        """How a control token is written in a template."""
+        """How a control token is written in a template; `""` for a token there is not."""
+        if token < 0:
+            return ""
         return self._piece(token, special=True).decode("utf-8", "replace")
-
-    def is_control(self, token: int) -> bool:
-        """Whether a token steers the model and is no text."""
-        return bool(self._lib.llama_vocab_is_control(self.handle, token))
 
     def is_end(self, token: int) -> bool:
         """Whether a token ends the answer."""
@@ -84,3 +83,11 @@ class Vocabulary:
         """Every token that ends an answer."""
         is_end, handle = self._lib.llama_vocab_is_eog, self.handle
         return tuple(token for token in range(self.size) if is_end(handle, token))
+
+    @cached_property
+    def control(self) -> ControlTokens:
+        """The control tokens as templates write them."""
+        is_control, handle = self._lib.llama_vocab_is_control, self.handle
+        names = (self.name_of(token) for token in range(self.size) if is_control(handle, token))
+        eos = self._lib.llama_vocab_eos(handle)
+        return ControlTokens.of(names, bos=self.name_of(self.bos), eos=self.name_of(eos))

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from typing import Any
 
+from ..engine.counting import count_tokens as count_tokens
 from ..engine.engine import Engine
 from ..engine.job import Item, Job, located
 from ..engine.pool import LoadedModel, pool
@@ -274,6 +275,15 @@ def unload(model: str | None = None) -> int:
 def loaded_models() -> list[LoadedModel]:
     """The models that are loaded or being loaded in this process."""
     return pool.loaded()
+
+
+def context_window(model: str, **model_kwargs: Any) -> int | None:
+    """The context window of a local model in tokens: as it is loaded, else as its file says.
+
+    `None` if the file does not say. The window it is loaded with by default may be smaller than the
+    file's, where the memory for it is short.
+    """
+    return pool.context_window(_name(model), model_kwargs)
 
 
 def _name(model: str) -> str:
