@@ -36,10 +36,12 @@ def timeout_error(target: Target, limits: Limits, phase: Phase) -> APITimeoutErr
     """The error for a limit that passed in `phase`: names the limit and its seconds."""
     name, seconds = limits.passed(phase)
     limit = "in time" if seconds is None else f"within {seconds:g} seconds"
-    return APITimeoutError(
+    error = APITimeoutError(
         f"{_WAITED_FOR[name]} {limit} (timeout: {name}).",
         url=target.url,
     )
+    error.is_total = name == "total"
+    return error
 
 
 def _explain(exc: BaseException, target: Target, phase: Phase) -> str:

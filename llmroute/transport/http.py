@@ -10,7 +10,7 @@ from __future__ import annotations
 import atexit
 import functools
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from ..errors import APIError, BadRequestError
@@ -43,6 +43,7 @@ class HTTPTransport:
     def __init__(self, client: httpx.Client | None = None) -> None:
         self._client = client
         self._direct = DirectTransport()
+        self._proxy_client: httpx.Client | None = None
         self._proxied = functools.cache(may_be_proxied)  # as httpx: the environment is read once
 
     def open(self, call: HTTPCall, limits: Limits) -> HTTPResponse:
@@ -69,12 +70,17 @@ class HTTPTransport:
     def close(self) -> None:
         """Closes the connections that are kept. A later call opens new ones."""
         self._direct.close()
+        client, self._proxy_client = self._proxy_client, None
+        if client is not None:
+            client.close()
 
     def _send(self, call: HTTPCall, goal: Target, limits: Limits) -> HTTPResponse:
         if self._client is not None:
             return _open(self._client, call, goal, limits)
         if self._proxied(goal.origin):
-            return _open(_shared_client(), call, goal, limits)
+            if self._proxy_client is None:
+                self._proxy_client = _make_client()
+            return _open(self._proxy_client, call, goal, limits)
         return self._direct.open(call, goal, limits)
 
 
@@ -147,33 +153,35 @@ def _redirect(status: int, headers: dict[str, str], url: str, goal: Target) -> s
     """
     if status not in (307, 308) or "location" not in headers:
         return None
-    elsewhere = urljoin(url, headers["location"])
     try:
+        elsewhere = urljoin(url, headers["location"])
         return elsewhere if target(elsewhere).origin == goal.origin else None
-    except BadRequestError:
+    except (ValueError, BadRequestError):  # no address at all
         return None
 
 
 # The road through httpx.
 
 
-@functools.cache
-def _shared_client() -> httpx.Client:
+def _options() -> dict[str, Any]:
     import httpx
 
-    from .tls import tls_context
+    from .tls import tls_context  # here, because ssl takes 6 MB and http needs none
 
-    client = httpx.Client(verify=tls_context(), limits=httpx.Limits(max_connections=None))
-    atexit.register(client.close)
-    return client
+    # The direct road has no limit of connections either.
+    return {"verify": tls_context(), "limits": httpx.Limits(max_connections=None)}
+
+
+def _make_client() -> httpx.Client:
+    import httpx
+
+    return httpx.Client(**_options())
 
 
 def _make_async_client() -> httpx.AsyncClient:
     import httpx
 
-    from .tls import tls_context
-
-    return httpx.AsyncClient(verify=tls_context(), limits=httpx.Limits(max_connections=None))
+    return httpx.AsyncClient(**_options())
 
 
 class _HTTPXExchange:
@@ -233,9 +241,13 @@ class _HTTPXExchange:
 
 
 def _root(exc: BaseException) -> BaseException:
-    """What httpx and httpcore have wrapped."""
-    inner = exc.__cause__ or exc.__context__
-    return exc if inner is None or isinstance(exc, OSError) else _root(inner)
+    """What httpx, httpcore and anyio have wrapped: the innermost error of the system."""
+    root: BaseException | None = exc
+    inner = exc
+    while root is not None:
+        inner = root if isinstance(root, OSError) or root is exc else inner
+        root = root.__cause__ or root.__context__
+    return inner
 
 
 def _open(client: httpx.Client, call: HTTPCall, goal: Target, limits: Limits) -> HTTPResponse:

@@ -54,7 +54,7 @@ class Pool(Generic[C]):
         with self._lock:
             stack = self._idle.setdefault(origin, deque())
             stack.append((now, connection))
-            while now - stack[0][0] >= KEEP_SECONDS or len(stack) > KEEP_IDLE:
+            while stack and (now - stack[0][0] >= KEEP_SECONDS or len(stack) > KEEP_IDLE):
                 old.append(stack.popleft()[1])
         for connection in old:
             connection.close()

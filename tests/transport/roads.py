@@ -1,0 +1,126 @@
+"""Every way an HTTP call can go, behind one face, so that a test covers them all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from llmroute.providers.base import HTTPCall
+from llmroute.transport.http import AsyncHTTPTransport, HTTPTransport
+from llmroute.transport.limits import Limits
+from llmroute.types.request import Timeout
+
+
+def post(url: str, body: bytes = b"{}", **headers: str) -> HTTPCall:
+    """A call to `url`."""
+    return HTTPCall("POST", url, {"authorization": "Bearer secret-key", **headers}, body)
+
+
+@dataclass
+class Answer:
+    """What arrived."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes = b""
+    pieces: list[bytes] = field(default_factory=list)
+
+
+class SyncRoad:
+    """Calls from blocking code."""
+
+    def __init__(self, client: httpx.Client | None = None) -> None:
+        self.transport = HTTPTransport(client)
+        self._client = client
+
+    def read(self, call: HTTPCall, **limits: Any) -> Answer:
+        """The whole answer."""
+        response = self.transport.open(call, Limits.begin(Timeout(**limits)))
+        return Answer(response.status, response.headers, response.read())
+
+    def stream(self, call: HTTPCall, into: Answer | None = None, **limits: Any) -> Answer:
+        """The answer piece by piece; `into` keeps what came before a failure."""
+        response = self.transport.open(call, Limits.begin(Timeout(**limits)))
+        answer = into or Answer(0, {})
+        answer.status, answer.headers = response.status, response.headers
+        for piece in response:
+            answer.pieces.append(piece)
+        answer.body = b"".join(answer.pieces)
+        return answer
+
+    def first_piece(self, call: HTTPCall) -> bytes:
+        """The first piece; the rest is not read."""
+        response = self.transport.open(call, Limits.begin(Timeout()))
+        piece = next(response)
+        response.close()
+        response.close()
+        return piece
+
+    def close(self) -> None:
+        self.transport.close()
+        if self._client is not None:
+            self._client.close()
+
+
+class AsyncRoad:
+    """The same from an asyncio loop."""
+
+    def __init__(self, *, through_httpx: bool = False) -> None:
+        self._runner = asyncio.Runner()
+        self._client = httpx.AsyncClient() if through_httpx else None
+        self.transport = AsyncHTTPTransport(self._client)
+
+    def read(self, call: HTTPCall, **limits: Any) -> Answer:
+        async def run() -> Answer:
+            response = await self.transport.open(call, Limits.begin(Timeout(**limits)))
+            return Answer(response.status, response.headers, await response.read())
+
+        return self._runner.run(run())
+
+    def stream(self, call: HTTPCall, into: Answer | None = None, **limits: Any) -> Answer:
+        async def run() -> Answer:
+            response = await self.transport.open(call, Limits.begin(Timeout(**limits)))
+            answer = into or Answer(0, {})
+            answer.status, answer.headers = response.status, response.headers
+            async for piece in response:
+                answer.pieces.append(piece)
+            answer.body = b"".join(answer.pieces)
+            return answer
+
+        return self._runner.run(run())
+
+    def first_piece(self, call: HTTPCall) -> bytes:
+        async def run() -> bytes:
+            response = await self.transport.open(call, Limits.begin(Timeout()))
+            piece = await anext(response)
+            await response.aclose()
+            await response.aclose()
+            return piece
+
+        return self._runner.run(run())
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._runner.run(self._client.aclose())
+        self._runner.close()
+
+
+Road = SyncRoad | AsyncRoad
+
+
+def open_road(name: str) -> Iterator[Road]:
+    """One of `"sync"`, `"async"`, `"sync-httpx"`, `"async-httpx"`, closed afterwards."""
+    through_httpx = name.endswith("httpx")
+    road: Road
+    if name.startswith("async"):
+        road = AsyncRoad(through_httpx=through_httpx)
+    else:
+        road = SyncRoad(httpx.Client() if through_httpx else None)
+    try:
+        yield road
+    finally:
+        road.close()
