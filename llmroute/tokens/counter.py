@@ -40,15 +40,31 @@ Counter: TypeAlias = Callable[[str, Messages | None, str | None, Tools | None], 
 
 _counters: dict[str, Counter] = {}
 
-# Llama 4's chat format: one token opens the prompt and four ask for the answer; each message has
-# two tokens around its role, a blank line after it, and one token at its end.
-_PROMPT_TOKENS = 5
-_MESSAGE_TOKENS = 3
-_LLAMA_ROLES = {"tool": "ipython"}
 
-# The Llama API puts tools into a prompt it does not publish; with one recorded tool it was this
-# much longer than the tool's own JSON.
-_LLAMA_TOOLS_TOKENS = 490
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """What a chat format adds to the texts of a conversation."""
+
+    prompt: int
+    """Tokens at the beginning, and those that ask for the answer."""
+    message: int
+    """Special tokens around each message and its role."""
+    after_role: str
+    tools: int
+    """What describing tools adds beside their own JSON."""
+
+
+# Llama 4's, which the recorded counts of the Llama API confirm: one token opens the prompt and
+# four ask for the answer; two stand around a role, a blank line after it, one at a message's end.
+# The Llama API puts tools into a prompt it does not publish, which was this much longer than the
+# JSON of the one recorded tool.
+_LLAMA = _Format(prompt=5, message=3, after_role="\n\n", tools=490)
+
+# OpenAI's, as its cookbook counts it:
+# https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
+_OPENAI = _Format(prompt=3, message=3, after_role="", tools=0)
+
+_LLAMA_ROLES = {"tool": "ipython"}
 
 
 def register_counter(prefix: str, counter: Counter) -> None:
@@ -83,11 +99,12 @@ def token_counter(
     if text is not None:
         count = _count_text(tokenizer, text)
         return TokenCount(count.tokens, method, own and count.exact)
-    counts = [_Part(_PROMPT_TOKENS, own and template_known(model))]
-    counts += (part for message in plain(messages or ()) for part in _message(tokenizer, message))
+    form = _LLAMA if method in ("llama3", "llama4") or provider == "meta_llama" else _OPENAI
+    counts = [_Part(form.prompt, own and template_known(model))]
+    counts += (p for message in plain(messages or ()) for p in _message(tokenizer, form, message))
     if tools:
         described = _count_text(tokenizer, _compact(list(tools))).tokens
-        counts.append(_Part(_LLAMA_TOOLS_TOKENS + described, False))
+        counts.append(_Part(form.tools + described, False))
     return TokenCount(
         sum(part.tokens for part in counts), method, all(part.exact for part in counts)
     )
@@ -124,7 +141,8 @@ def parts(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     elif isinstance(content, Mapping):  # as the Llama API's own SDK dumps it
         yield content
     else:
-        yield from content or ()
+        for part in content or ():
+            yield {"type": "text", "text": part} if isinstance(part, str) else part
 
 
 def image_url(part: Mapping[str, Any]) -> str | None:
@@ -157,12 +175,13 @@ def _count_text(tokenizer: Tokenizer | None, text: str) -> TextCount:
     return tokenizer.count(text)
 
 
-def _message(tokenizer: Tokenizer | None, message: Mapping[str, Any]) -> Iterator[_Part]:
+def _message(
+    tokenizer: Tokenizer | None, form: _Format, message: Mapping[str, Any]
+) -> Iterator[_Part]:
     role = str(message.get("role", ""))
-    header = _LLAMA_ROLES.get(role, role)
-    yield _Part(_MESSAGE_TOKENS, True)
-    for text in (header, "\n\n"):
-        yield _text(tokenizer, text)
+    yield _Part(form.message, True)
+    yield _text(tokenizer, _LLAMA_ROLES.get(role, role) if form is _LLAMA else role)
+    yield _text(tokenizer, form.after_role)
     for part in parts(message):
         yield _content(tokenizer, part)
     if name := message.get("name"):
