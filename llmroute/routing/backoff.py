@@ -50,9 +50,9 @@ def pause_before(attempt: int, error: APIError) -> float:
 @functools.cache
 def _exponential() -> Callable[[int], float]:
     # Here and not above: tenacity is needed only once something has failed, and loads asyncio.
-    from tenacity import RetryCallState, Retrying, wait_exponential_jitter
+    from tenacity import RetryCallState, Retrying, wait_exponential, wait_random
 
-    wait = wait_exponential_jitter(initial=0.5, max=8.0, jitter=0.5)
+    wait = wait_exponential(multiplier=0.5, max=8.0) + wait_random(0.0, 0.5)
 
     def seconds(retries: int) -> float:
         state = RetryCallState(Retrying(), None, (), {})
