@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import import_module, metadata
+from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
 from ..errors import BadRequestError, LLMRouteError
 from .base import Provider
 from .gateways import ALIASES, GATEWAYS
 from .params import did_you_mean
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
+
 __all__ = ["ENTRY_POINT_GROUP", "get_provider", "provider_names", "register_provider"]
 
 ENTRY_POINT_GROUP = "llmroute.providers"
 """A package adds a provider by an entry point in this group; its name is the prefix."""
+
+# Whose models begin like this; only to suggest a prefix where there is none.
+_FAMILIES = {
+    "deepseek": "deepseek",
+    "gemini": "gemini",
+    "gpt": "openai",
+    "grok": "xai",
+    "kimi": "moonshot",
+    "llama": "meta_llama",
+    "mistral": "mistral",
+    "muse": "meta",
+    "sonar": "perplexity",
+}
 
 _registered: dict[str, Provider] = {}
 _found: dict[str, Provider] = {}
@@ -57,8 +74,7 @@ def register_provider(name: str, provider: Provider, *, replace: bool = False) -
 
 def provider_names() -> list[str]:
     """Every prefix there is, sorted: ours, registered ones and those of installed packages."""
-    installed = (entry.name for entry in metadata.entry_points(group=ENTRY_POINT_GROUP))
-    return sorted({*_registered, *_modules(), *GATEWAYS, *installed})
+    return sorted({*_registered, *_modules(), *GATEWAYS, *_entry_points().names})
 
 
 def _find(prefix: str) -> Provider | None:
@@ -80,7 +96,7 @@ def _modules() -> Iterator[str]:
 
 
 def _installed(name: str) -> Provider | None:
-    entries = list(metadata.entry_points(group=ENTRY_POINT_GROUP, name=name))
+    entries = list(_entry_points().select(name=name))
     if not entries:
         return None
     if len(entries) > 1:
@@ -97,6 +113,13 @@ def _installed(name: str) -> Provider | None:
     return provider  # type: ignore[no-any-return]  # checked the line before
 
 
+def _entry_points() -> EntryPoints:
+    # Only here: importing it takes longer than the rest of a call, and few calls need it.
+    from importlib.metadata import entry_points
+
+    return entry_points(group=ENTRY_POINT_GROUP)
+
+
 def _check(name: str, provider: object) -> None:
     if not isinstance(provider, Provider):
         raise LLMRouteError(
@@ -107,13 +130,18 @@ def _check(name: str, provider: object) -> None:
 
 def _unknown(prefix: str, model: str) -> BadRequestError:
     names = provider_names()
-    near = did_you_mean(prefix.lower().replace("-", "_"), names)
+    meant = prefix.lower().replace("-", "_")
+    near = f" Did you mean {meant!r}?" if meant in names else did_you_mean(meant, names)
     if model.endswith(".gguf") and not near:
         hint = f" For a file on this machine: {f'llamacpp/{model}'!r}."
-    elif "/" in model:
+    elif prefix:
         hint = f"{near} Known are: {', '.join(names)}."
+    elif model in names:
+        hint = f" It is one itself: write {model}/ and the name of one of its models."
     else:
-        hint = f" A model is named provider/model, such as {f'openai/{model}'!r}.{near}"
+        family = next((f for f in _FAMILIES if model.lower().startswith(f)), None)
+        example = f"{_FAMILIES[family]}/{model}" if family else "openai/gpt-4o"
+        hint = f" A model is named provider/model, such as {example!r}."
     return BadRequestError(
         f"model={model!r} names no known provider.{hint}", model=model, param="model"
     )

@@ -283,8 +283,16 @@ JSON = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                "id choices message delta content tool_calls function index name type text "
-                "finish_reason usage error created role".split()
+                [
+                    "choices",
+                    "message",
+                    "delta",
+                    "content",
+                    "tool_calls",
+                    "function",
+                    "index",
+                    "role",
+                ]
             ),
             inner,
             max_size=4,
