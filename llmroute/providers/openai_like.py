@@ -21,7 +21,7 @@ from ..types.chat import ChatCompletion
 from ..types.embedding import EmbeddingResponse
 from ..types.request import ChatParams, EmbeddingParams, Request, TextParams
 from ..types.text import TextCompletion
-from .base import Completion, HTTPCall, Provider
+from .base import Completion, Decoder, HTTPCall, Provider
 from .failures import decode, stream_error
 from .openai_decoder import OpenAIDecoder
 from .params import select_params
@@ -129,7 +129,7 @@ class OpenAILike(Provider):
             raise self._not_understood("has no choices", body, request)
         return answer
 
-    def decoder(self, request: Request) -> OpenAIDecoder:
+    def decoder(self, request: Request) -> Decoder:
         """A decoder for one stream."""
         return OpenAIDecoder(request, self.finish_reasons)
 

@@ -10,7 +10,6 @@ from typing import Any
 from ..errors import UnsupportedParamsError
 from ..types.request import Request
 
-
 _NONE: Mapping[str, str] = {}
 
 

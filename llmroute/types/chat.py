@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
+
+from pydantic import model_validator
 
 from .base import Model
 from .call_info import Answer
@@ -36,6 +38,12 @@ class ToolCall(Model):
     function: FunctionCall | None = None
     custom: CustomToolInput | None = None
     """Set instead of `function` when `type` is `"custom"`."""
+
+    @model_validator(mode="after")
+    def _calls_something(self) -> Self:
+        if (self.function if self.type == "function" else self.custom) is None:
+            raise ValueError(f"a tool call of type {self.type} must say which")
+        return self
 
 
 class TopLogprob(Model):

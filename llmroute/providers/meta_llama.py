@@ -1,0 +1,222 @@
+"""Meta's Llama API: the protocol, for whichever server speaks it.
+
+Meta's own host, api.llama.com, is retired; the URL of another one goes into `api_base=` or
+`LLAMA_API_BASE`. The protocol has two surfaces: the OpenAI-compatible one, and the native one,
+which is chosen by `model_kwargs={"surface": "native"}` or by a base URL that ends in `/v1` and not
+in `/compat/v1`. The quirks are those of recordings of the service, May 2025 to April 2026.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..deployments import Deployment
+from ..errors import (
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    APIStatusError,
+    BadRequestError,
+    ProviderRetiredError,
+)
+from ..sse import Event
+from ..types.chat import ChatCompletion, Choice, Message
+from ..types.chat_chunk import ChatCompletionChunk, ChunkChoice, Delta
+from ..types.request import Request
+from .base import Chunk, Completion, Decoder, HTTPCall
+from .llama_native import LlamaNative, NativeDecoder, openai_completion
+from .openai_decoder import OpenAIDecoder
+from .openai_like import OpenAILike
+from .tool_choice import only_auto, settle
+
+RETIRED_HOST = "api.llama.com"
+RETIRED_ON = "2026-07-06"
+
+
+class MetaLlama(OpenAILike):
+    """Both surfaces of the Llama API."""
+
+    def build(self, request: Request, deployment: Deployment) -> HTTPCall:
+        """The HTTP request, to the surface that the deployment asks for."""
+        if surface(deployment) == "compat":
+            return super().build(request, deployment)
+        base = (deployment.api_base or "").removesuffix("/compat/v1")
+        base = base if base == deployment.api_base else f"{base}/v1"
+        return _native.build(request, replace(deployment, api_base=base))
+
+    def refused_values(self, request: Request) -> Mapping[str, str]:
+        """What the compat surface answers 400 to."""
+        reasons = dict(only_auto(request))
+        kind = (request.params.get("response_format") or {}).get("type", "text")
+        if kind not in ("text", "json_schema"):
+            reasons["response_format"] = f'"{kind}"; it takes only "json_schema"'
+        where = next(_unions(request.params.get("tools") or ()), None)
+        if where is not None:
+            reasons["tools"] = f"a parameter of several types, {where}; give it one type"
+        return reasons
+
+    def adjust(self, params: dict[str, Any], request: Request) -> dict[str, Any]:
+        """Leaves out what would be refused and says what holds anyway."""
+        settle(params)
+        if (params.get("response_format") or {}).get("type") == "text":
+            del params["response_format"]
+        return super().adjust(params, request)
+
+    def body(
+        self, request: Request, deployment: Deployment, params: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The body, without any null in the messages."""
+        body = super().body(request, deployment, params)
+        body["messages"] = [_sendable(message) for message in body["messages"]]
+        return body
+
+    def parse(self, body: bytes, request: Request) -> Completion:
+        """The answer of either surface, in OpenAI's shape."""
+        # As a key: within a JSON string the quotes would be escaped.
+        if b'"completion_message"' in body:
+            body = openai_completion(body, request)
+        answer = super().parse(body, request)
+        if isinstance(answer, ChatCompletion):
+            for choice in answer.choices:
+                _tidy(choice, choice.message)
+                if choice.message.tool_calls and not choice.message.content:
+                    choice.message.content = None
+        return answer
+
+    def decoder(self, request: Request) -> Decoder:
+        """A decoder for one stream of either surface."""
+        return SurfaceDecoder(request, self.finish_reasons)
+
+    def explain(self, error: APIError, deployment: Deployment) -> APIError:
+        """Tells that the host is retired, if it is that one which failed."""
+        host = urlsplit(deployment.api_base or "").hostname
+        if host != RETIRED_HOST or not _came_from_outside(error):
+            return super().explain(error, deployment)
+        retired = ProviderRetiredError(
+            f"Meta ended the Llama API on {RETIRED_ON}: {RETIRED_HOST} no longer serves. Ways on: "
+            "another server that speaks its protocol, with api_base= or LLAMA_API_BASE; Meta's "
+            "hosted models as meta/... (the Meta Model API, key MODEL_API_KEY); a Llama model on "
+            f"this machine as llamacpp/.... (It failed with {type(error).__name__}: "
+            f"{error.message})",
+            provider=error.provider,
+            model=error.model,
+            url=error.url,
+            status_code=error.status_code,
+            code=error.code,
+            request_id=error.request_id,
+            headers=error.headers,
+            body=error.body,
+        )
+        retired.__cause__ = error
+        return retired
+
+
+def surface(deployment: Deployment) -> str:
+    """`"native"` or `"compat"`: as `model_kwargs` says, else by the base URL."""
+    chosen = deployment.model_kwargs.get("surface")
+    if chosen is None:
+        base = deployment.api_base or ""
+        return "native" if base.endswith("/v1") and not base.endswith("/compat/v1") else "compat"
+    if chosen not in ("native", "compat"):
+        raise BadRequestError(
+            f'model_kwargs={{"surface": {chosen!r}}} is neither "native" nor "compat".',
+            model=deployment.name,
+            param="model_kwargs",
+        )
+    return str(chosen)
+
+
+class SurfaceDecoder:
+    """Decodes a stream of either surface; its first event tells which one it is."""
+
+    def __init__(self, request: Request, finish_reasons: Mapping[str, str]) -> None:
+        self._native = NativeDecoder(request)
+        self._compat = OpenAIDecoder(request, finish_reasons)
+        self._chosen: NativeDecoder | OpenAIDecoder | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the surface's last event has come."""
+        return self._chosen is not None and self._chosen.done
+
+    def feed(self, event: Event) -> tuple[Chunk, ...]:
+        """The chunk in `event`. Raises `APIError` for an error event or one that is no chunk."""
+        if self._chosen is None:
+            native = b'"event_type"' in event.data
+            self._chosen = self._native if native else self._compat
+        chunks = self._chosen.feed(event)
+        for chunk in chunks:
+            if isinstance(chunk, ChatCompletionChunk):
+                for choice in chunk.choices:
+                    _tidy(choice, choice.delta)
+        return chunks
+
+
+def _tidy(choice: Choice | ChunkChoice, said: Message | Delta) -> None:
+    """Takes away what the compat surface says about nothing: `""`, `[]` and an object of nulls."""
+    if said.refusal == "":
+        said.refusal = None
+    if said.tool_calls == []:
+        said.tool_calls = None
+    logprobs = choice.logprobs
+    if logprobs is not None and logprobs.content is None and logprobs.refusal is None:
+        choice.logprobs = None
+
+
+def _sendable(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A message as the compat surface takes it: no nulls, and no id that an answer carried."""
+    sent = {key: value for key, value in message.items() if value is not None}
+    if sent.get("role") == "assistant":
+        sent.pop("id", None)
+        for maybe_empty in ("refusal", "tool_calls"):
+            if not sent.get(maybe_empty):
+                sent.pop(maybe_empty, None)
+        sent.setdefault("content", "")
+    return sent
+
+
+def _unions(tools: Any) -> Iterator[str]:
+    """Where parameters of tools have more than one type."""
+    for tool in tools:
+        function = tool.get("function") or {}
+        yield from _unions_in(function.get("parameters"), function.get("name", "?"))
+
+
+def _unions_in(schema: Any, path: str) -> Iterator[str]:
+    if not isinstance(schema, Mapping):
+        return
+    if "anyOf" in schema or "oneOf" in schema or isinstance(schema.get("type"), list):
+        yield path
+    for key in ("properties", "$defs", "definitions"):
+        named = schema.get(key)
+        for name, part in named.items() if isinstance(named, Mapping) else ():
+            yield from _unions_in(part, f"{path}.{name}")
+    for key in ("items", "additionalProperties"):
+        yield from _unions_in(schema.get(key), f"{path}.{key}")
+    for part in schema.get("allOf") or ():
+        yield from _unions_in(part, path)
+
+
+def _came_from_outside(error: APIError) -> bool:
+    """Whether the host or the way to it failed; errors found before sending have no headers."""
+    if isinstance(error, APIStatusError):
+        return bool(error.headers)
+    return isinstance(error, APIConnectionError | APIResponseValidationError)
+
+
+_native = LlamaNative(name="meta_llama", operations=("chat",), stream_usage=False)
+
+provider = MetaLlama(
+    name="meta_llama",
+    base_url=f"https://{RETIRED_HOST}/compat/v1",
+    base_env=("LLAMA_API_BASE",),
+    key_env=("LLAMA_API_KEY",),
+    key_to_any_host=True,
+    operations=("chat",),
+    extra_params=frozenset({"repetition_penalty", "top_k"}),
+    source="https://github.com/meta-llama/llama-api-python",
+    checked="2026-11-22",
+)
