@@ -12,6 +12,19 @@ from ..types.request import Request
 
 _NONE: Mapping[str, str] = {}
 
+# Values that ask for nothing: what OpenAI does without the parameter.
+_DEFAULTS = {
+    "best_of": 1,
+    "echo": False,
+    "frequency_penalty": 0,
+    "logit_bias": {},
+    "logprobs": False,
+    "n": 1,
+    "presence_penalty": 0,
+    "store": False,
+    "tool_choice": "auto",
+}
+
 
 class DroppedParamsWarning(UserWarning):
     """A parameter was left out of a call, as `unsupported="drop"` asked."""
@@ -27,11 +40,18 @@ def select_params(
 
     What is not `accepted`, or has a value that is not taken for one of the `reasons`, follows
     `request.unsupported`: `"raise"` gives `UnsupportedParamsError`, `"drop"` warns and leaves it
-    out, `"pass"` sends it.
+    out, `"pass"` sends it. A value that asks for no more than leaving it out is left out quietly.
     """
-    refused = tuple(name for name in request.params if name not in accepted or name in reasons)
-    if not refused or request.unsupported == "pass":
+    if request.unsupported == "pass":
         return dict(request.params), ()
+    params = {
+        name: value
+        for name, value in request.params.items()
+        if name in accepted or name not in _DEFAULTS or value != _DEFAULTS[name]
+    }
+    refused = tuple(name for name in params if name not in accepted or name in reasons)
+    if not refused:
+        return params, ()
     if request.unsupported == "raise":
         raise refuse(request, refused, provider, reasons)
     warnings.warn(
@@ -40,7 +60,7 @@ def select_params(
         DroppedParamsWarning,
         stacklevel=2,
     )
-    return without(request.params, *refused), refused
+    return without(params, *refused), refused
 
 
 def refuse(

@@ -161,6 +161,20 @@ def test_an_unsupported_parameter_is_passed() -> None:
     assert json.loads(call.body).keys() >= {"logit_bias", "min_p", "top_k", "random_seed"}
 
 
+@pytest.mark.parametrize(
+    ("name", "nothing", "something"),
+    [("n", 1, 2), ("tool_choice", "auto", "required"), ("logprobs", False, True)],
+)
+def test_a_value_that_asks_for_nothing_is_no_reason_to_refuse(
+    name: str, nothing: object, something: object
+) -> None:
+    provider = OpenAILike(name="acme", unsupported_params=frozenset({name}))
+    assert name not in sent(chat(params={name: nothing}), provider)
+    assert sent(chat(params={name: nothing}))[name] == nothing
+    with pytest.raises(UnsupportedParamsError, match=name):
+        provider.build(chat(params={name: something}), PLACE)
+
+
 # What comes in.
 
 ANSWER: dict[str, Any] = {
