@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple, Self
 
 from .errors import BadRequestError, NotFoundError
-from .registry import ModelInfo, Prices, get_model_info
+from .model_info import ModelInfo, Prices
+from .registry import get_model_info
 from .tokens.counter import Messages, token_counter
-from .types.chat import ChatCompletion
+from .types.chat import ChatCompletion, Message
 from .types.embedding import EmbeddingResponse, EmbeddingUsage
 from .types.text import TextCompletion
 from .types.usage import Usage
@@ -76,8 +77,9 @@ def completion_cost(
     """What an answer cost in US dollars, or `None` when a price is not known.
 
     `None` is never a free answer: that one costs 0.0. The result is a float with parts, see
-    `Cost`. `model` is the model string to charge for, by default the one of the call. A completion
-    without usage is counted here if `messages` says what was asked; its cost is then `estimated`.
+    `Cost`. `model` is the model string to charge for, by default the one of the call. A chat
+    completion without usage is counted here if `messages` says what was asked; its cost is then
+    `estimated`.
     Raises `BadRequestError` for an answer that no call produced when `model` isn't given.
     """
     model = model or (completion.call_info.model if completion.call_info else None)
@@ -145,6 +147,12 @@ def _billed(usage: Usage | EmbeddingUsage) -> _Billed:
     )
 
 
+def _text(message: Message) -> str:
+    functions = [call.function for call in message.tool_calls or () if call.function]
+    calls = [f"{function.name} {function.arguments}" for function in functions]
+    return "\n".join([message.reasoning_content or "", message.content or "", *calls]).strip()
+
+
 def _estimated_usage(
     completion: ChatCompletion | TextCompletion | EmbeddingResponse,
     model: str,
@@ -154,6 +162,6 @@ def _estimated_usage(
         return None
     prompt = token_counter(model, messages=messages).tokens
     # Each choice ends with one token that is not part of its text.
-    answers = [choice.message.content or "" for choice in completion.choices]
+    answers = [_text(choice.message) for choice in completion.choices]
     answer = sum(token_counter(model, text=text).tokens + 1 for text in answers)
     return Usage(prompt_tokens=prompt, completion_tokens=answer, total_tokens=prompt + answer)

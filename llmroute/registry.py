@@ -15,145 +15,21 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .deployments import split_model
 from .errors import LLMRouteError, NotFoundError
+from .model_info import Capabilities, Modalities, Mode, ModelInfo, Prices, PriceTier, Source
 from .registry_litellm import from_litellm, is_litellm
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 FORMAT_VERSION = 1
 """The `version` of our registry format."""
 
 OVERRIDE_ENV = "LLMROUTE_MODEL_REGISTRY"
 """The environment variable that names a file with more entries; read once, at the first look-up."""
-
-Modality: TypeAlias = Literal["text", "image", "audio", "video", "file"]
-
-
-class _Facts(BaseModel):
-    # Strict: a mistyped key or a number in quotes is an error, not a fact that gets lost.
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
-
-
-class PriceTier(_Facts):
-    """Prices that replace the normal ones for a whole request once its prompt is long enough."""
-
-    min_prompt_tokens: int = Field(gt=0)
-    """The tier holds for prompts of at least this many tokens."""
-    input: float | None = Field(default=None, ge=0)
-    cached_input: float | None = Field(default=None, ge=0)
-    cache_write: float | None = Field(default=None, ge=0)
-    output: float | None = Field(default=None, ge=0)
-
-
-class Prices(_Facts):
-    """US dollars per million tokens; `None` is unknown. Zero means that nobody charges."""
-
-    input: float | None = Field(default=None, ge=0)
-    """Prompt tokens."""
-    cached_input: float | None = Field(default=None, ge=0)
-    """Prompt tokens read from the provider's cache."""
-    cache_write: float | None = Field(default=None, ge=0)
-    """Prompt tokens written to the provider's cache, where that is charged apart."""
-    output: float | None = Field(default=None, ge=0)
-    """Completion tokens, thinking included."""
-    tiers: tuple[PriceTier, ...] = ()
-    """Other prices for long prompts, shortest first."""
-    other_fees: str | None = None
-    """What is charged beside tokens, in words; token prices are then not the whole cost."""
-
-    def for_prompt(self, prompt_tokens: int) -> Prices:
-        """The prices that hold for a prompt of that many tokens."""
-        reached = [tier for tier in self.tiers if prompt_tokens >= tier.min_prompt_tokens]
-        if not reached:
-            return self
-        tier = reached[-1]
-        return self.model_copy(
-            update={
-                "input": tier.input,
-                "cached_input": tier.cached_input,
-                "cache_write": tier.cache_write,
-                "output": tier.output,
-            }
-        )
-
-
-class Capabilities(_Facts):
-    """What a model can do: `True`, `False`, or `None` when it is not known."""
-
-    json_object: bool | None = None
-    """`response_format={"type": "json_object"}`."""
-    json_schema: bool | None = None
-    """`response_format={"type": "json_schema", ...}`."""
-    parallel_tools: bool | None = None
-    """Several tool calls in one answer."""
-    prompt_caching: bool | None = None
-    reasoning: bool | None = None
-    """Thinks before it answers."""
-    streaming: bool | None = None
-    tools: bool | None = None
-    vision: bool | None = None
-    """Takes images."""
-
-
-class Modalities(_Facts):
-    """What goes in and what comes out; `None` when not known."""
-
-    input: tuple[Modality, ...] | None = None
-    output: tuple[Modality, ...] | None = None
-
-
-class Source(_Facts):
-    """Where facts of an entry were found."""
-
-    url: str
-    checked: date
-    """The day someone read the page."""
-    note: str | None = None
-    """Which facts it gave, or why a better source was not had."""
-
-
-class ModelInfo(_Facts):
-    """What is known about one model."""
-
-    name: str
-    """The model string, `provider/model`."""
-    provider: str
-    mode: Literal["chat", "text", "embedding"]
-    """The operation it is for."""
-    max_input_tokens: int | None = Field(default=None, gt=0)
-    """The longest prompt: the context window, unless the provider sets a smaller limit."""
-    max_output_tokens: int | None = Field(default=None, gt=0)
-    """The longest answer."""
-    embedding_dimensions: int | None = Field(default=None, gt=0)
-    """Length of the vectors, for `mode="embedding"`."""
-    prices: Prices = Prices.model_construct()
-    free: bool = False
-    """Nobody charges for it; only then may a price be zero."""
-    capabilities: Capabilities = Capabilities.model_construct()
-    modalities: Modalities = Modalities.model_construct()
-    tokenizer: str | None = None
-    """Its vocabulary, by a name `token_counter` knows (`"llama4"`, `"o200k_base"`, ...)."""
-    status: Literal["active", "preview", "retired"] | None = None
-    """`retired`: calls fail. `preview`: the provider may change it without notice."""
-    released: date | None = None
-    retires: date | None = None
-    """The announced or past last day."""
-    replaced_by: str | None = None
-    """The provider's suggestion for a retired model, as a model string."""
-    aliases: tuple[str, ...] = ()
-    """Other model strings for exactly this model, such as dated snapshots."""
-    sources: tuple[Source, ...] = ()
-
-    @model_validator(mode="after")
-    def _zero_only_if_free(self) -> Self:
-        zero = 0 in (self.prices.input, self.prices.output, self.prices.cached_input)
-        if zero and not self.free:
-            raise ValueError("a price of 0 needs free: true; an unknown price is null")
-        return self
-
 
 Resolver: TypeAlias = Callable[[str], ModelInfo]
 """Finds the facts of a model that no file lists, such as a local one; gets the model string."""
@@ -166,8 +42,8 @@ class Registry:
     """
 
     def __init__(self, entries: Mapping[str, Mapping[str, Any]]) -> None:
-        # Entries stay raw until they are asked for, and are not validated then: building the
-        # validators takes longer than a call. `registry_check` validates them in advance.
+        # Entries stay raw until they are asked for, and are not validated then: building a
+        # validator takes longer than a call. `registry_check` validates them in advance.
         self._raw = dict(entries)
         self._infos: dict[str, ModelInfo] = {}
         self._aliases = {
@@ -270,7 +146,7 @@ def local_model_info(
     model: str,
     *,
     context_window: int | None,
-    mode: Literal["chat", "text", "embedding"] = "chat",
+    mode: Mode = "chat",
     embedding_dimensions: int | None = None,
 ) -> ModelInfo:
     """The facts about a model in a file, from what its header says.
@@ -320,28 +196,55 @@ def _entry(name: str, entry: object) -> ModelInfo:
     if not isinstance(entry, Mapping):
         raise LLMRouteError(f"The registry's entry {name!r} is not an object.")
     try:
-        return ModelInfo.model_validate({"provider": split_model(name)[0], **entry, "name": name})
-    except ValidationError as error:
+        info = _validate({"provider": split_model(name)[0], **entry, "name": name})
+        _check_numbers(info)
+    except (TypeError, ValueError) as error:
         raise LLMRouteError(f"The registry's entry {name!r} does not fit: {error}") from error
+    return info
+
+
+def _validate(entry: Mapping[str, Any]) -> ModelInfo:
+    # Strict, as JSON: a number in quotes is an error, a date is text.
+    return _validator().validate_json(json.dumps(entry), strict=True)
+
+
+@functools.cache
+def _validator() -> TypeAdapter[ModelInfo]:
+    from pydantic import TypeAdapter  # here: most processes never read an entry of their own
+
+    return TypeAdapter(ModelInfo)
+
+
+def _check_numbers(info: ModelInfo) -> None:
+    limits = (info.max_input_tokens, info.max_output_tokens, info.embedding_dimensions)
+    if any(limit is not None and limit <= 0 for limit in limits):
+        raise ValueError("a limit must be greater than 0; an unknown one is null")
+    rates: tuple[Prices | PriceTier, ...] = (info.prices, *info.prices.tiers)
+    prices = [p for r in rates for p in (r.input, r.cached_input, r.cache_write, r.output)]
+    known = [price for price in prices if price is not None]
+    if any(price < 0 for price in known):
+        raise ValueError("a price can't be negative")
+    if 0 in known and not info.free:
+        raise ValueError("a price of 0 needs free: true; an unknown price is null")
 
 
 def _trusted(name: str, entry: Mapping[str, Any]) -> ModelInfo:
     prices = entry["prices"]
-    tiers = tuple(PriceTier.model_construct(**tier) for tier in prices["tiers"])
+    tiers = tuple(PriceTier(**tier) for tier in prices["tiers"])
     sources = (
-        Source.model_construct(**{**source, "checked": date.fromisoformat(source["checked"])})
+        Source(**{**source, "checked": date.fromisoformat(source["checked"])})
         for source in entry["sources"]
     )
     modalities: dict[str, Any] = {k: v and tuple(v) for k, v in entry["modalities"].items()}
     dates = {k: entry[k] and date.fromisoformat(entry[k]) for k in ("released", "retires")}
     nested = {
         "aliases": tuple(entry["aliases"]),
-        "capabilities": Capabilities.model_construct(**entry["capabilities"]),
-        "modalities": Modalities.model_construct(**modalities),
-        "prices": Prices.model_construct(**{**prices, "tiers": tiers}),
+        "capabilities": Capabilities(**entry["capabilities"]),
+        "modalities": Modalities(**modalities),
+        "prices": Prices(**{**prices, "tiers": tiers}),
         "sources": tuple(sources),
     }
-    return ModelInfo.model_construct(**{**entry, **dates, **nested, "name": name})
+    return ModelInfo(**{**entry, **dates, **nested, "name": name})
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:

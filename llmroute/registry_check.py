@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import LLMRouteError
-from .registry import FORMAT_VERSION, ModelInfo, builtin_path, read_entries
+from .model_info import ModelInfo
+from .registry import FORMAT_VERSION, builtin_path, read_entries
 from .tokens.vocabulary import VOCABULARIES
 
 

@@ -9,7 +9,7 @@ from llmroute import registry
 from llmroute.costs import Cost, completion_cost, cost_per_token
 from llmroute.errors import BadRequestError
 from llmroute.registry import local_model_info, register_model
-from llmroute.types.chat import ChatCompletion
+from llmroute.types.chat import ChatCompletion, ToolCall
 from llmroute.types.embedding import EmbeddingResponse
 
 MODELS = {
@@ -136,6 +136,19 @@ def test_without_usage_it_is_none_or_an_estimate() -> None:
     assert cost is not None
     assert cost.estimated
     assert cost > 0
+
+
+def test_an_estimate_counts_tool_calls() -> None:
+    answer = completion(None, text="")
+    function = {"name": "get_weather", "arguments": '{"location": "Menlo Park"}'}
+    answer.choices[0].message.tool_calls = [
+        ToolCall.model_validate({"id": "1", "function": function})
+    ]
+    silent = completion_cost(completion(None, ""), model="cost-test/plain", messages="Hi")
+    called = completion_cost(answer, model="cost-test/plain", messages="Hi")
+    assert silent is not None
+    assert called is not None
+    assert called.completion > silent.completion > 0
 
 
 def test_an_embedding_has_only_a_prompt() -> None:

@@ -3,6 +3,7 @@
 import json
 import pickle
 from collections.abc import Iterator
+from dataclasses import FrozenInstanceError, replace
 from datetime import date
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import pytest
 
 from llmroute import registry
 from llmroute.errors import LLMRouteError, NotFoundError
+from llmroute.model_info import ModelInfo
 from llmroute.registry import (
-    ModelInfo,
     builtin_path,
     get_model_info,
     known_models,
@@ -104,13 +105,13 @@ def test_an_unknown_model_is_an_error_that_names_near_matches(wrong: str, meant:
 def test_an_info_is_frozen_and_pickles() -> None:
     info = get_model_info("openai/gpt-4o")
     assert pickle.loads(pickle.dumps(info)) == info
-    with pytest.raises(ValueError, match="frozen"):
+    with pytest.raises(FrozenInstanceError):
         info.mode = "text"  # type: ignore[misc]
 
 
 def test_register_entries_and_info_objects_in_one_mapping() -> None:
     known = get_model_info("openai/gpt-4o")
-    cheaper = known.model_copy(update={"max_output_tokens": 5})
+    cheaper = replace(known, max_output_tokens=5)
     names = register_model(
         {
             "private/small": {"mode": "chat", "prices": {"input": 0.5, "output": 1}},
@@ -129,8 +130,12 @@ def test_register_entries_and_info_objects_in_one_mapping() -> None:
     [
         ({"mode": "chat", "max_input_token": 5}, "max_input_token"),
         ({"mode": "chat", "prices": {"input": 0}}, "free"),
-        ({"mode": "chat", "prices": {"input": -1}}, "greater than or equal to 0"),
+        ({"mode": "chat", "prices": {"input": -1}}, "negative"),
         ({"mode": "chat", "max_input_tokens": 0}, "greater than 0"),
+        ({"mode": "chat", "max_input_tokens": "128000"}, "max_input_tokens"),
+        ({"mode": "chat", "prices": {"inptu": 1}}, "inptu"),
+        ({"mode": "chat", "sources": [{"url": "https://a.example"}]}, "checked"),
+        ({"mode": "chat", "sources": {1, 2}}, "JSON"),
         ({"mode": "sing"}, "mode"),
         ({}, "mode"),
         ("chat", "not an object"),

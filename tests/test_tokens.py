@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -448,6 +449,6 @@ def test_a_short_prompt_loads_no_tokenizer() -> None:
 
 
 def test_the_window_may_be_given() -> None:
-    info = get_model_info(SCOUT).model_copy(update={"max_input_tokens": 5})
+    info = replace(get_model_info(SCOUT), max_input_tokens=5)
     with pytest.raises(ContextWindowExceededError):
         check_context_window(ask("Hello"), info)

@@ -13,7 +13,6 @@ import importlib.util
 import math
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,6 +186,8 @@ def _tiktoken_cache() -> str:
     for variable in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"):
         if folder := os.environ.get(variable):
             return folder
+    import tempfile  # here: it loads random, shutil and compression for this one line
+
     return os.path.join(tempfile.gettempdir(), "data-gym-cache")
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ContextWindowExceededError
-from ..registry import ModelInfo, get_model_info
+from ..model_info import ModelInfo
+from ..registry import get_model_info
 from ..types.request import ChatRequest
 from . import vocabulary
 from .counter import image_url, parts, template_known, token_counter
