@@ -263,7 +263,7 @@ def test_what_goes_without_saying(params: Any, left: Any) -> None:
 @pytest.mark.parametrize("name", ["stop", "seed", "n", "logprobs", "parallel_tool_calls"])
 def test_what_the_native_surface_refuses(name: str) -> None:
     with pytest.raises(UnsupportedParamsError, match=f"'{name}'"):
-        sent(NATIVE, params={name: 1})
+        sent(NATIVE, params={name: 2})
 
 
 def test_native_response_formats_and_tool_choices() -> None:
