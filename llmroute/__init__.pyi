@@ -6,6 +6,8 @@ from .api import (
     embedding as embedding,
     text_completion as text_completion,
 )
+from .engine.files import register_local_model as register_local_model
+from .engine.pool import LoadedModel as LoadedModel
 from .errors import (
     APIConnectionError as APIConnectionError,
     APIError as APIError,
@@ -36,10 +38,32 @@ from .errors import (
     UnsupportedOperationError as UnsupportedOperationError,
     UnsupportedParamsError as UnsupportedParamsError,
 )
+from .models import (
+    Cost as Cost,
+    ModelInfo as ModelInfo,
+    TokenCount as TokenCount,
+    completion_cost as completion_cost,
+    cost_per_token as cost_per_token,
+    get_model_info as get_model_info,
+    known_models as known_models,
+    register_model as register_model,
+    token_counter as token_counter,
+    trim_messages as trim_messages,
+)
 from .providers import register_provider as register_provider
+from .providers.params import DroppedParamsWarning as DroppedParamsWarning
+from .transport.local import (
+    loaded_models as loaded_models,
+    unload as unload,
+    warm_up as warm_up,
+)
 from .transport.streams import (
     AsyncStream as AsyncStream,
     Stream as Stream,
+)
+from .types.call_info import (
+    AttemptRecord as AttemptRecord,
+    CallInfo as CallInfo,
 )
 from .types.chat import (
     ChatCompletion as ChatCompletion,
@@ -47,7 +71,10 @@ from .types.chat import (
 )
 from .types.chat_chunk import ChatCompletionChunk as ChatCompletionChunk
 from .types.embedding import EmbeddingResponse as EmbeddingResponse
-from .types.request import Timeout as Timeout
+from .types.request import (
+    ChatParams as ChatParams,
+    Timeout as Timeout,
+)
 from .types.text import TextCompletion as TextCompletion
 from .types.usage import Usage as Usage
 from .version import __version__ as __version__

@@ -93,7 +93,7 @@ def _job(
     _check_params(kind, params, options, deployment)
     if isinstance(params.get("response_format"), type):
         params["response_format"] = response_format(params["response_format"])
-    request = kind(
+    request: Request = kind(
         model=model,
         params=params,
         stream=bool(stream),

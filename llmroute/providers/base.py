@@ -136,6 +136,11 @@ class Provider:
     Right for software that one runs oneself; wrong for a hosted service, whose key belongs to its
     own host.
     """
+    extra_params: frozenset[str] = frozenset()
+    """Names of parameters beyond the canonical ones that it takes."""
+    exact_counts: bool = False
+    """Whether the tokens of its prompts can be counted exactly, so that one that cannot fit is
+    refused before it is sent."""
     runs_here: bool = False
     """Whether it works without any URL: a model in this process."""
 

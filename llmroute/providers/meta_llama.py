@@ -39,6 +39,8 @@ RETIRED_ON = "2026-07-06"
 class MetaLlama(OpenAILike):
     """Both surfaces of the Llama API."""
 
+    exact_counts = True
+
     def build(self, request: Request, deployment: Deployment) -> HTTPCall:
         """The HTTP request, to the surface that the deployment asks for."""
         if surface(deployment) == "compat":

@@ -1,0 +1,63 @@
+"""What is known about a model, local ones included: limits, prices, tokens, and what is loaded.
+
+The registry and the token counter lie below the engine and know nothing of it; here they are told
+whom to ask about a model in this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .costs import Cost, completion_cost, cost_per_token
+from .deployments import split_model
+from .model_info import ModelInfo
+from .providers.base import LocalCall
+from .registry import (
+    get_model_info,
+    known_models,
+    local_model_info,
+    register_model,
+    register_resolver,
+)
+from .tokens import TokenCount, register_counter, token_counter, trim_messages
+
+__all__ = [
+    "Cost",
+    "ModelInfo",
+    "TokenCount",
+    "completion_cost",
+    "cost_per_token",
+    "get_model_info",
+    "known_models",
+    "register_model",
+    "token_counter",
+    "trim_messages",
+]
+
+
+def _local_info(model: str) -> ModelInfo:
+    from .transport.local import context_window  # the engine, only for a model in this process
+
+    return local_model_info(model, context_window=context_window(model))
+
+
+def _local_count(
+    model: str,
+    messages: Any,
+    text: str | None,
+    tools: Sequence[Mapping[str, Any]] | None,
+) -> TokenCount:
+    from .transport.local import count_tokens  # the engine, only for a model in this process
+
+    path = split_model(model)[1]
+    if text is not None:
+        call = LocalCall(path, "text", text, {})
+    else:
+        prompt = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+        call = LocalCall(path, "chat", prompt, {"tools": tools} if tools else {})
+    return TokenCount(count_tokens(call), method="gguf", exact=True)
+
+
+register_resolver("llamacpp", _local_info)
+register_counter("llamacpp", _local_count)
