@@ -1,0 +1,163 @@
+"""A GGUF model: in this process through llama.cpp, or, with `api_base`, behind llama.cpp's server.
+
+`llamacpp/<file or name>` needs no server; `model_kwargs` are the options to load it with. With
+`api_base="http://localhost:8080"` the same prefix calls a running `llama-server`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..deployments import Deployment
+from ..errors import APIError, UnsupportedOperationError
+from ..types.request import ChatRequest, Request, TextRequest
+from .base import Completion, HTTPCall, LocalCall, Provider
+from .local_decoder import LocalDecoder
+from .openai_like import LOCAL_PARAMS, OpenAILike
+from .params import select_params
+
+_SAMPLING = frozenset(
+    {"frequency_penalty", "ignore_eos", "logit_bias", "logprobs", "max_tokens", "min_p"}
+    | {"mirostat", "mirostat_eta", "mirostat_tau", "n", "presence_penalty", "repeat_penalty"}
+    | {"repetition_penalty", "seed", "stop", "stream_options", "temperature", "top_k", "top_p"}
+    | {"typical_p"}
+)
+# They say who asks, not what is asked for, and here is nobody to tell.
+_ABOUT_THE_CALLER = frozenset({"prompt_cache_key", "safety_identifier", "user"})
+_ACCEPTED = {
+    "chat": _SAMPLING
+    | _ABOUT_THE_CALLER
+    | {"chat_template", "chat_template_kwargs", "max_completion_tokens", "top_logprobs"},
+    "text": _SAMPLING | _ABOUT_THE_CALLER | {"best_of", "echo"},
+}
+
+_NOT_YET = {
+    "function_call": "tools are not supported in this process yet",
+    "functions": "tools are not supported in this process yet",
+    "grammar": "grammars are not supported in this process yet",
+    "parallel_tool_calls": "tools are not supported in this process yet",
+    "reasoning_effort": "pass what the model's template calls it in chat_template_kwargs",
+    "response_format": "structured output is not supported in this process yet",
+    "suffix": "filling in the middle is not supported in this process yet",
+    "tool_choice": "tools are not supported in this process yet",
+    "tools": "tools are not supported in this process yet",
+}
+_NO_REQUEST: tuple[tuple[str, Any], ...] = (
+    ("function_call", "none"),
+    ("functions", []),
+    ("modalities", ["text"]),
+    ("parallel_tool_calls", True),
+    ("response_format", {"type": "text"}),
+    ("service_tier", "auto"),
+    ("store", False),
+    ("suffix", ""),
+    ("tool_choice", "auto"),
+    ("tool_choice", "none"),
+    ("tools", []),
+)
+"""Values that ask for nothing but what is done anyway."""
+
+
+class LlamaCpp(Provider):
+    """Runs the model here, or calls a llama.cpp server."""
+
+    name = "llamacpp"
+    # llama.cpp's server takes any key until it is started with one.
+    key_env = ("LLAMACPP_API_KEY",)
+    key_to_any_host = True
+    runs_here = True
+
+    # https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md (2026-11-22); its
+    # chat template is chosen when it is started.
+    _server = OpenAILike(
+        name="llamacpp",
+        base_path="/v1",
+        key_env=key_env,
+        key_required=False,
+        key_to_any_host=True,
+        extra_params=LOCAL_PARAMS - {"chat_template"},
+        renamed_params={"repetition_penalty": "repeat_penalty"},
+    )
+
+    def build(self, request: Request, deployment: Deployment) -> HTTPCall | LocalCall:
+        """The call to the server at `api_base`, or to the engine in this process.
+
+        Values are checked by the engine. Raises `UnsupportedParamsError` for parameters it does
+        not take and `UnsupportedOperationError` for embeddings, images and audio.
+        """
+        if deployment.api_base is not None:
+            return self._server.build(request, deployment)
+        prompt = _prompt(request)
+        params, dropped = _params(request)
+        params.update(request.extra_body)
+        return LocalCall(
+            deployment.model,
+            request.operation,
+            prompt,
+            params,
+            deployment.model_kwargs,
+            dropped,
+        )
+
+    def parse(self, body: bytes, request: Request) -> Completion:
+        """The answer of a server."""
+        return self._server.parse(body, request)
+
+    def decoder(self, request: Request) -> LocalDecoder:
+        """A decoder for the engine's events, and for a server's."""
+        return LocalDecoder(request, self._server.decoder(request))
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:
+        """The error a server's answer stands for."""
+        return self._server.error(status, headers, body)
+
+    def explain(self, error: APIError, deployment: Deployment) -> APIError:
+        """Adds what a server's error leaves open."""
+        if deployment.api_base is None:
+            return error
+        return self._server.explain(error, deployment)
+
+
+def _prompt(request: Request) -> Any:
+    """What the engine is given to answer or continue."""
+    if isinstance(request, TextRequest):
+        return request.prompt
+    if not isinstance(request, ChatRequest):
+        raise _unsupported(request, f"the operation {request.operation!r}")
+    for message in request.messages:
+        content = message.get("content")
+        for part in content if isinstance(content, list | tuple) else ():
+            kind = part.get("type") if isinstance(part, Mapping) else None
+            if isinstance(kind, str) and kind not in ("text", "refusal"):
+                raise _unsupported(request, f"a message part of type {kind!r}")
+    return request.messages
+
+
+def _unsupported(request: Request, what: str) -> UnsupportedOperationError:
+    return UnsupportedOperationError(
+        f"llamacpp does not support {what} in this process yet. With api_base= it calls a running "
+        "llama.cpp server, which may.",
+        provider="llamacpp",
+        model=request.model,
+    )
+
+
+def _params(request: Request) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The parameters for the engine, and the names of those left out."""
+    accepted = _ACCEPTED[request.operation]
+    idle = {name for name, value in request.params.items() if (name, value) in _NO_REQUEST}
+    reasons = {
+        name: _NOT_YET[name] for name in request.params if name in _NOT_YET and name not in idle
+    }
+    params, dropped = select_params(request, accepted | idle, "llamacpp", reasons)
+    # The newer name of the same limit wins, as at OpenAI.
+    if "max_completion_tokens" in params:
+        params["max_tokens"] = params.pop("max_completion_tokens")
+    if "repetition_penalty" in params:
+        params["repeat_penalty"] = params.pop("repetition_penalty")
+    left = idle | _ABOUT_THE_CALLER | {"stream_options"}
+    return {name: value for name, value in params.items() if name not in left}, dropped
+
+
+provider = LlamaCpp()
