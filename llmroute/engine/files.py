@@ -40,8 +40,8 @@ def find_model(name: str | os.PathLike[str], environ: Mapping[str, str] = os.env
     """The file that `name` stands for.
 
     In this order: a registered alias; a path, absolute, with `~`, or relative to the current
-    folder; a path below a folder of `LLMROUTE_MODELS_DIR`, with or without `.gguf`; a file of that
-    name (with or without `.gguf`) anywhere below it. Raises `NotFoundError`, with near matches and
+    folder, with or without `.gguf`; a path below a folder of `LLMROUTE_MODELS_DIR`; a file of that name
+    anywhere below it. Raises `NotFoundError`, with near matches and
     the places looked in.
     """
     name = os.fspath(name)
@@ -71,14 +71,12 @@ def _folders(environ: Mapping[str, str]) -> list[Path]:
 def _candidates(name: str, folders: list[Path]) -> Iterator[Path]:
     if not name or "\0" in name:
         return
-    given = Path(name).expanduser()
     names = [name] if name.endswith(".gguf") else [name, name + ".gguf"]
-    yield given
-    if given.is_absolute():
-        return
+    yield from (Path(variant).expanduser() for variant in names)
+    # An absolute path stays itself when it is put below a folder.
     for folder in folders:
         yield from (folder / variant for variant in names)
-    if given.name == name:
+    if Path(name).name == name:
         for folder in folders:
             yield from (path for path in _models_in(folder) if path.name in names)
 

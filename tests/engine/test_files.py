@@ -56,7 +56,8 @@ def test_paths(models, tmp_path, monkeypatch):
     assert find_model(str(absolute)) == absolute
     assert find_model(absolute) == absolute
     monkeypatch.chdir(models / "family")
-    assert find_model("two.gguf") == Path("two.gguf")
+    assert find_model("two.gguf") == find_model("two") == Path("two.gguf")
+    assert find_model(str(models / "one")) == absolute
     monkeypatch.setenv("HOME", str(models))
     assert find_model("~/one.gguf") == absolute
 
