@@ -26,7 +26,7 @@ class TokenCount:
     tokens: int
     method: str
     """What counted: a vocabulary's name (`"llama4"`, `"o200k_base"`), the word of a registered
-    counter, or `"estimate"`, which goes by characters and bytes."""
+    counter, or `"estimate"`, which goes by bytes."""
     exact: bool
     """Whether the provider counts the same. False for every estimate, for tools (providers don't
     publish the prompt they turn them into) and for chat templates that aren't known."""
