@@ -120,7 +120,7 @@ class LoopbackServer:
         """Starts serving."""
         self._server = _Server(self)
         # A short poll, because closing the server waits for it.
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True).start()
 
     def close(self) -> None:
         """Stops serving and ends every connection. Closing twice is fine."""
