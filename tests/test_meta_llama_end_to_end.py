@@ -440,6 +440,8 @@ def test_a_redirect_elsewhere_is_refused(
         with pytest.raises(llmroute.APIStatusError) as caught:
             ask.chunks(num_retries=2) if stream else ask(num_retries=2)
         assert caught.value.status_code == 307
+        assert thief.compat_url in caught.value.message
+        assert str(server.api_key) not in str(caught.value)
         assert thief.requests == []
         assert len(server.requests) == 1
 

@@ -31,8 +31,14 @@ _CLASS_BY_CODE: dict[str, type[APIError]] = {
 
 def status_error(status: int, headers: Mapping[str, str], body: bytes) -> APIError:
     """The error for an answer of `status`; what the body says goes into the message."""
-    payload = decode(body)
-    return payload_error(status, payload, headers)
+    error = payload_error(status, decode(body), headers)
+    if 300 <= status < 400 and "location" in headers:
+        where = headers["location"].partition("?")[0]
+        error.message = (
+            f"{status}: the server redirects to {where}, which is another server; the key must not "
+            "travel there. If that is the right one, pass it as api_base=."
+        )
+    return error
 
 
 def payload_error(

@@ -209,12 +209,13 @@ def _came_from_outside(error: APIError) -> bool:
     return isinstance(error, APIConnectionError | APIResponseValidationError)
 
 
-_native = LlamaNative(name="meta_llama", operations=("chat",), stream_usage=False)
+_native = LlamaNative(name="meta_llama", base_path="/v1", operations=("chat",), stream_usage=False)
 
 provider = MetaLlama(
     name="meta_llama",
     base_url=f"https://{RETIRED_HOST}/compat/v1",
     base_env=("LLAMA_API_BASE",),
+    base_path="/compat/v1",
     key_env=("LLAMA_API_KEY",),
     key_to_any_host=True,
     operations=("chat",),

@@ -136,9 +136,10 @@ class OpenAILike(Provider):
     def explain(self, error: APIError, deployment: Deployment) -> APIError:
         """Adds to a refused call without a key which variable would have held one."""
         if isinstance(error, AuthenticationError) and deployment.api_key is None and self.key_env:
-            error.message += (
-                f" No key was sent: pass api_key=, or set {self.key_env[0]} (which goes to "
-                f"{'any host' if self.key_to_any_host else self.base_url} only)."
+            where = "" if self.key_to_any_host else f" (which goes to {self.base_url} only)"
+            error.message = (
+                f"{error.message.rstrip('.')}. No key was sent: pass api_key=, or set "
+                f"{self.key_env[0]}{where}."
             )
         return error
 

@@ -129,6 +129,8 @@ def test_the_retired_services_urls_were_the_recorded_ones() -> None:
         ("http://h/v1", {}, "http://h/v1/chat/completions"),
         ("http://h/compat/v1", {"surface": "native"}, "http://h/v1/chat/completions"),
         ("http://h/v1", {"surface": "compat"}, "http://h/v1/chat/completions"),
+        ("http://h", {}, "http://h/compat/v1/chat/completions"),
+        ("http://h", {"surface": "native"}, "http://h/v1/chat/completions"),
         ("http://h/llama", {}, "http://h/llama/chat/completions"),
         ("http://h/llama", {"surface": "native"}, "http://h/llama/chat/completions"),
     ],
