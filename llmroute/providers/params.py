@@ -80,7 +80,10 @@ def refuse(
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`" Did you mean 'x'?"` for the nearest known names, or nothing."""
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    known = list(known)
+    # A name that is hardly different is the one; several are told only when none is.
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+    near = near or difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
