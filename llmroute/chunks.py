@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .errors import StreamInterruptedError
+from .types.base import Model
 from .types.chat import ChatCompletion, ChoiceLogprobs
 from .types.chat_chunk import ChatCompletionChunk, ChunkChoice, Delta, ToolCallDelta
 from .types.text import TextChoice, TextCompletion, TextLogprobs
@@ -75,6 +76,8 @@ class ChatAssembler:
             self._system_fingerprint = chunk.system_fingerprint
         if chunk.service_tier is not None:
             self._service_tier = chunk.service_tier
+        if chunk.moderation is not None:
+            self._extra["moderation"] = chunk.moderation
         if chunk.__pydantic_extra__:
             self._extra.update(chunk.__pydantic_extra__)
         for choice in chunk.choices:
@@ -229,6 +232,8 @@ def _add_delta(state: _Choice, delta: Delta) -> None:
         state.refusal.append(delta.refusal)
     if delta.tool_calls:
         _add_calls(state.calls, delta.tool_calls)
+    if delta.audio is not None:
+        _add_audio(state.delta_extra.setdefault("audio", {}), delta.audio)
     if delta.__pydantic_extra__:
         _merge(state.delta_extra, delta.__pydantic_extra__)
 
@@ -242,6 +247,12 @@ def _add_calls(calls: dict[int, _Call], deltas: Iterable[ToolCallDelta]) -> None
             call.name = call.name or delta.function.name
             if delta.function.arguments:
                 call.arguments.append(delta.function.arguments)
+
+
+def _add_audio(audio: dict[str, Any], piece: Model) -> None:
+    for key, value in piece.items():
+        goes_on = key in ("data", "transcript") and isinstance(value, str)
+        audio[key] = audio.get(key, "") + value if goes_on else value
 
 
 def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:

@@ -167,6 +167,19 @@ def test_any_text_cut_anywhere(text: str, cuts: list[int]) -> None:
     assert plain.completion().text == text
 
 
+def test_sound_is_joined_and_moderation_kept() -> None:
+    whole = assembled(
+        chunk(piece(audio={"id": "u", "transcript": "Hel"})),
+        chunk(piece(audio={"id": "u", "transcript": "lo", "data": "AA"})),
+        chunk(piece(audio={"data": "BB", "expires_at": 9})),
+        chunk(piece(finish="stop"), moderation={"input": {"type": "x"}}, obfuscation="zzz"),
+    )
+    audio = {"id": "u", "transcript": "Hello", "data": "AABB", "expires_at": 9}
+    assert whole["choices"][0]["message"]["audio"].to_dict() == audio
+    assert whole.to_dict()["moderation"] == {"input": {"type": "x"}}
+    assert "obfuscation" not in whole
+
+
 def text_chunk(text: str, finish: str | None = None, **extra: Any) -> TextCompletion:
     choice = {"index": 0, "text": text, "finish_reason": finish}
     return TextCompletion.model_validate(

@@ -72,6 +72,22 @@ class ChoiceLogprobs(Model):
     refusal: list[TokenLogprob] | None = None
 
 
+class URLCitation(Model):
+    """A page that was used, and for which characters of the text."""
+
+    url: str
+    title: str
+    start_index: int
+    end_index: int
+
+
+class Annotation(Model):
+    """A remark on a part of the text."""
+
+    type: str
+    url_citation: URLCitation | None = None
+
+
 class Message(Model):
     """What the model said. It can be put back into `messages` as it is."""
 
@@ -84,6 +100,10 @@ class Message(Model):
     """The model's thinking, where a provider shows it."""
     function_call: FunctionCall | None = None
     """OpenAI's older form of `tool_calls`."""
+    annotations: list[Annotation] | None = None
+    """The pages that a web search used."""
+    audio: Model | None = None
+    """The spoken answer (`id`, `data`, `expires_at`, `transcript`)."""
 
 
 class Choice(Model):
@@ -109,6 +129,9 @@ class ChatCompletion(Answer):
     """`None` when the provider reported none."""
     service_tier: str | None = None
     system_fingerprint: str | None = None
+    metadata: dict[str, str] | None = None
+    moderation: Model | None = None
+    """What the provider's moderation says about `input` and `output`."""
 
     @property
     def text(self) -> str:

@@ -34,6 +34,8 @@ class Delta(Model):
     tool_calls: list[ToolCallDelta] | None = None
     reasoning_content: str | None = None
     function_call: FunctionCallDelta | None = None
+    audio: Model | None = None
+    """A piece of the spoken answer."""
 
 
 class ChunkChoice(Model):
@@ -59,6 +61,10 @@ class ChatCompletionChunk(Model):
     usage: Usage | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None
+    moderation: Model | None = None
+    """What the provider's moderation says about `input` and `output`."""
+    obfuscation: str | None = None
+    """Random characters that hide from listeners how long the piece is."""
 
     @property
     def text(self) -> str:

@@ -12,6 +12,12 @@ class PromptTokensDetails(Model):
     """Tokens of audio input."""
     cached_tokens: int | None = None
     """Tokens that were read from the provider's prompt cache instead of being computed."""
+    cache_write_tokens: int | None = None
+    """Tokens that were written to the provider's prompt cache."""
+    image_tokens: int | None = None
+    """Tokens of images."""
+    text_tokens: int | None = None
+    """Tokens of text."""
 
 
 class CompletionTokensDetails(Model):
@@ -22,6 +28,8 @@ class CompletionTokensDetails(Model):
     reasoning_tokens: int | None = None
     """Tokens the model spent thinking; they are part of `completion_tokens`."""
     rejected_prediction_tokens: int | None = None
+    text_tokens: int | None = None
+    """Tokens of text."""
 
 
 class Usage(Model):
