@@ -25,6 +25,7 @@ check: $(READY) ## Lint, formatting, types, import rules, model registry
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy tests/typing/calls.py
 	$(BIN)/lint-imports --no-logo
 	$(MAKE) --no-print-directory registry-check
 

@@ -102,6 +102,10 @@ def _job(
         unsupported="drop" if options.get("drop_params") else options.get("unsupported", "raise"),
         **content,
     )
+    if isinstance(request, ChatRequest) and get_provider(deployment.provider).exact_counts:
+        from .tokens import check_context_window  # with the registry, more than most calls need
+
+        check_context_window(request)
     return Job(request, (deployment,), _retries(options), _timeout(options), options.get("client"))
 
 

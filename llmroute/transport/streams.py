@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
 from ..chunks import assembler
 from ..errors import APIConnectionError, APIError, StreamInterruptedError
@@ -254,14 +254,18 @@ class Stream(_Streamed, Generic[ChunkT]):
             self.close()
             raise self.state.error
 
-    def get_final_completion(self) -> ChatCompletion | TextCompletion:
+    @overload
+    def get_final_completion(self: Stream[ChatCompletionChunk]) -> ChatCompletion: ...
+    @overload
+    def get_final_completion(self: Stream[TextCompletion]) -> TextCompletion: ...
+    def get_final_completion(self) -> Any:
         """Reads to the end and returns the whole answer, with usage if the provider sent any.
 
         Raises `StreamInterruptedError` if the stream broke off or was closed before its end.
         """
         for _ in self:
             pass
-        return cast("ChatCompletion | TextCompletion", self._final())
+        return self._final()
 
     def close(self) -> None:
         """Lets go of the connection or the model at once. May be called twice."""
@@ -326,11 +330,15 @@ class AsyncStream(_Streamed, Generic[ChunkT]):
             await self.aclose()
             raise self.state.error
 
-    async def get_final_completion(self) -> ChatCompletion | TextCompletion:
+    @overload
+    async def get_final_completion(self: AsyncStream[ChatCompletionChunk]) -> ChatCompletion: ...
+    @overload
+    async def get_final_completion(self: AsyncStream[TextCompletion]) -> TextCompletion: ...
+    async def get_final_completion(self) -> Any:
         """The async twin of `Stream.get_final_completion`."""
         async for _ in self:
             pass
-        return cast("ChatCompletion | TextCompletion", self._final())
+        return self._final()
 
     async def aclose(self) -> None:
         """Lets go of the connection or the model at once. May be called twice."""

@@ -1,0 +1,53 @@
+"""What a type checker sees of the calls. Checked by `make check`, never run."""
+
+from typing import assert_type
+
+import llmroute
+from llmroute import (
+    AsyncStream,
+    ChatCompletion,
+    ChatCompletionChunk,
+    EmbeddingResponse,
+    Stream,
+    TextCompletion,
+)
+
+
+def plain() -> None:
+    assert_type(llmroute.completion("m", "hi", temperature=1.0, timeout=3), ChatCompletion)
+    assert_type(llmroute.completion("m", [{"role": "user"}], stream=False), ChatCompletion)
+    stream = llmroute.completion("m", "hi", stream=True, api_key="k")
+    assert_type(stream, Stream[ChatCompletionChunk])
+    with stream as entered:
+        for chunk in entered:
+            assert_type(chunk, ChatCompletionChunk)
+            assert_type(chunk.text, str)
+    assert_type(stream.get_final_completion(), ChatCompletion)
+    assert_type(llmroute.text_completion("m", "hi", max_tokens=1), TextCompletion)
+    text_stream = llmroute.text_completion("m", "hi", stream=True)
+    assert_type(text_stream, Stream[TextCompletion])
+    assert_type(text_stream.get_final_completion(), TextCompletion)
+    assert_type(llmroute.embedding("m", ["hi"]), EmbeddingResponse)
+
+
+def either(flag: bool) -> None:
+    answer = llmroute.completion("m", "hi", stream=flag)
+    assert_type(answer, ChatCompletion | Stream[ChatCompletionChunk])
+
+
+async def awaited() -> None:
+    assert_type(await llmroute.acompletion("m", "hi"), ChatCompletion)
+    stream = await llmroute.acompletion("m", "hi", stream=True)
+    assert_type(stream, AsyncStream[ChatCompletionChunk])
+    async with stream:
+        async for chunk in stream:
+            assert_type(chunk, ChatCompletionChunk)
+    assert_type(await stream.get_final_completion(), ChatCompletion)
+    assert_type(await llmroute.atext_completion("m", "hi"), TextCompletion)
+    assert_type(await llmroute.aembedding("m", "hi"), EmbeddingResponse)
+
+
+def mistakes() -> None:
+    llmroute.completion("m", "hi", temprature=1.0)  # type: ignore[call-overload]
+    llmroute.completion("m", "hi", temperature="hot")  # type: ignore[call-overload]
+    llmroute.embedding("m")  # type: ignore[call-arg]
