@@ -18,22 +18,44 @@ def normalise(messages: Sequence[Mapping[str, JSON]], template: str) -> list[dic
     """`messages` as `template` reads them.
 
     A list of text parts becomes one text (unless the template only knows lists), `developer`
-    becomes `system` in a template that doesn't know it, tool-call arguments become objects where
-    the template writes them as JSON itself, and keys that are `None` are left out.
+    becomes `system` in a template that doesn't know it, what the system says goes before the next
+    user's text where the template would refuse or lose it, tool-call arguments become objects
+    where the template writes them as JSON itself, and keys that are `None` are left out.
 
     Raises `UnsupportedOperationError` for images and audio, `BadRequestError` for other parts.
     """
-    return [_message(message, template) for message in messages]
+    result = [_message(message, template) for message in messages]
+    if any(message.get("role") == "system" for message in result) and _loses_system(template):
+        result = _with_system_in_user(result)
+    if _wants_parts(template):
+        for message in result:
+            message["content"] = [{"type": "text", "text": message["content"]}]
+    return result
 
 
 def _message(message: Mapping[str, JSON], template: str) -> dict[str, JSON]:
     result = {key: value for key, value in message.items() if value is not None}
     if result.get("role") == "developer" and "developer" not in template:
         result["role"] = "system"
-    text = _text(message.get("content"))
-    result["content"] = [{"type": "text", "text": text}] if _wants_parts(template) else text
+    result["content"] = _text(message.get("content"))
     if calls := message.get("tool_calls"):
         result["tool_calls"] = [_tool_call(call, template) for call in calls]
+    return result
+
+
+def _with_system_in_user(messages: list[dict[str, JSON]]) -> list[dict[str, JSON]]:
+    result: list[dict[str, JSON]] = []
+    waiting: list[str] = []
+    for message in messages:
+        if message.get("role") == "system":
+            waiting.append(message["content"])
+            continue
+        if message.get("role") == "user" and waiting:
+            message = {**message, "content": "\n\n".join([*waiting, message["content"]])}
+            waiting = []
+        result.append(message)
+    if waiting:
+        result.append({"role": "user", "content": "\n\n".join(waiting)})
     return result
 
 
@@ -75,7 +97,10 @@ def _tool_call(call: Mapping[str, JSON], template: str) -> dict[str, JSON]:
 
 
 _NEEDLE = "Needle"
-_USER = {"role": "user", "content": "Question"}
+
+
+def _said(role: str, text: str, as_parts: bool) -> dict[str, JSON]:
+    return {"role": role, "content": [{"type": "text", "text": text}] if as_parts else text}
 
 
 def _try(template: str, *messages: Mapping[str, JSON]) -> str:
@@ -89,12 +114,20 @@ def _try(template: str, *messages: Mapping[str, JSON]) -> str:
 
 
 @lru_cache(maxsize=64)
+def _loses_system(template: str) -> bool:
+    """Whether it refuses or leaves out what the system says, and takes the rest."""
+    as_parts = _wants_parts(template)
+    user, system = _said("user", _NEEDLE, as_parts), _said("system", "Instruction", as_parts)
+    takes_user = _NEEDLE in _try(template, user)
+    return takes_user and "Instruction" not in _try(template, system, user)
+
+
+@lru_cache(maxsize=64)
 def _wants_parts(template: str) -> bool:
     """Whether a text is lost on it and a list of parts is not, as with some image models."""
-    if _NEEDLE in _try(template, {"role": "user", "content": _NEEDLE}):
+    if _NEEDLE in _try(template, _said("user", _NEEDLE, as_parts=False)):
         return False
-    parts = [{"type": "text", "text": _NEEDLE}]
-    return _NEEDLE in _try(template, {"role": "user", "content": parts})
+    return _NEEDLE in _try(template, _said("user", _NEEDLE, as_parts=True))
 
 
 @lru_cache(maxsize=64)
@@ -103,5 +136,6 @@ def _wants_argument_text(template: str) -> bool:
     Python's."""
     function = {"name": "f", "arguments": {_NEEDLE: 1}}
     call = {"id": "call12345", "type": "function", "function": function}
-    shown = _try(template, _USER, {"role": "assistant", "content": "", "tool_calls": [call]})
+    asked = _said("user", "Question", as_parts=False)
+    shown = _try(template, asked, {"role": "assistant", "content": "", "tool_calls": [call]})
     return f"{{'{_NEEDLE}'" in shown

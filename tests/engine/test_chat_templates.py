@@ -199,8 +199,25 @@ def test_tools_and_variables_reach_the_template():
 
 
 def test_a_refusal_in_the_template_s_own_words():
-    with pytest.raises(BadRequestError, match="refuses these messages: System role not supported"):
-        _render(GEMMA_2, SYSTEM, USER)
+    calls = {**CALL, "tool_calls": CALL["tool_calls"] * 2}
+    with pytest.raises(BadRequestError, match="refuses these messages: This model only supports"):
+        _render(LLAMA_3, USER, calls)
+
+
+@pytest.mark.parametrize(
+    ("template", "begin", "end"),
+    [
+        (GEMMA_2, "<s><start_of_turn>user\n", "<end_of_turn>\n<start_of_turn>model\n"),
+        (MISTRAL, "<s>[INST] ", "[/INST]"),
+    ],
+    ids=["refuses", "loses"],
+)
+def test_what_the_system_says_is_never_lost(template, begin, end):
+    late = {"role": "developer", "content": "Be brief."}
+    assert _render(template, {**SYSTEM, "content": "Be kind."}, late, USER) == (
+        f"{begin}Be kind.\n\nBe brief.\n\nHi{end}"
+    )
+    assert _render(template, {**SYSTEM, "content": "Be kind."}) == f"{begin}Be kind.{end}"
 
 
 def test_variables_win_over_ours():
