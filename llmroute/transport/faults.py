@@ -6,11 +6,12 @@ import socket
 
 from ..errors import APIConnectionError, APIError, APITimeoutError, BadRequestError
 from .body import DamagedBodyError
-from .http1 import BrokenAnswer, IllegalHeaderError
+from .framing import BrokenAnswerError
+from .http1 import IllegalHeaderError
 from .limits import Limits, Phase
 from .target import Target
 
-FAULTS = (OSError, BrokenAnswer, DamagedBodyError, IllegalHeaderError)
+FAULTS = (OSError, BrokenAnswerError, DamagedBodyError, IllegalHeaderError)
 """What `network_error` can translate. (`TimeoutError` and TLS errors are `OSError`s.)"""
 
 _WAITED_FOR = {

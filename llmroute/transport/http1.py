@@ -1,16 +1,28 @@
-"""The HTTP/1.1 side of one connection, over h11. Bytes in, answer out; no I/O."""
+"""The HTTP/1.1 side of one connection (RFC 9112). Bytes in, answer out; no I/O.
+
+Only what a client needs that sends whole bodies: no upgrades, no pipelining, no `Expect`.
+`docs/decisions` tells why this is not h11, which the tests compare it with.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-import h11
+from .framing import BrokenAnswerError, Chunked, Framing, Sized, ToTheEnd
 
 MAX_HEAD_BYTES = 256 * 1024
 """How large an answer's status line and headers may be."""
 
-BrokenAnswer = h11.RemoteProtocolError
-"""What arrived is not HTTP, or ended too early."""
+_TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+"
+_METHOD = re.compile(_TOKEN)
+_PATH = re.compile("[\x21-\x7e]+")
+_VALUE = re.compile("(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?")
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_LINE_END = re.compile(rb"\r?\n")
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n\0]*)?")
+_FIELD = re.compile(rb"(%b):([^\r\n\0]*)" % _TOKEN.encode())
 
 
 class IllegalHeaderError(ValueError):
@@ -20,95 +32,130 @@ class IllegalHeaderError(ValueError):
 class HTTP1:
     """One exchange after the other on one connection."""
 
-    __slots__ = ("_drained", "_h11", "ended")
+    __slots__ = ("_body", "_buffer", "_closed", "_keep", "_method", "ended")
 
     def __init__(self) -> None:
-        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
-        self._drained = True  # saves asking h11 again for what it has just said it does not have
+        self._buffer = b""
+        self._closed = False
+        self._body: Framing = Sized(0)
+        self._keep = True
+        self._method = ""
         self.ended = False
         """Whether `piece()` has handed out the last of the answer."""
 
     def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
         """The bytes of a request. Raises `IllegalHeaderError`."""
+        check(method, path, headers)
+        self._method = method
+        self._keep = "close" not in headers.get("connection", "").lower()
         self.ended = False
-        event = check(method, path, headers)
-        send = self._h11.send
-        head = send(event) or b""
-        data = send(h11.Data(data=body)) or b""
-        send(h11.EndOfMessage())
-        return head + data
+        lines = [f"{method} {path} HTTP/1.1\r\n"]
+        lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
+        return "".join(lines).encode("ascii") + b"\r\n" + body
 
     def feed(self, data: bytes) -> None:
         """Takes bytes from the network; `b""` when the server has closed the connection."""
-        if not data and self._h11.their_state is h11.SEND_RESPONSE:
-            raise ConnectionError("the server closed the connection without an answer")
-        self._h11.receive_data(data)
-        self._drained = False
+        self._buffer = self._buffer + data if self._buffer else data
+        self._closed = not data
 
     def head(self) -> tuple[int, dict[str, str]] | None:
         """The answer's status and headers (names in lower case); `None`: more bytes are needed.
 
-        Raises `BrokenAnswer`.
+        Raises `BrokenAnswerError`.
         """
-        while True:
-            event = self._h11.next_event()
-            if isinstance(event, h11.Response):
-                return event.status_code, _headers(event)
-            if event is h11.NEED_DATA:
-                return None
-            if not isinstance(event, h11.InformationalResponse):
-                raise BrokenAnswer("the server switched to another protocol")
+        while found := _HEAD_END.search(self._buffer):
+            head, self._buffer = self._buffer[: found.start()], self._buffer[found.end() :]
+            version, status, headers = _parse(head)
+            if status >= 200:
+                self._frame(version, status, headers)
+                return status, headers
+            if status == 101:
+                raise BrokenAnswerError("the server switched to another protocol")
+        if len(self._buffer) > MAX_HEAD_BYTES:
+            raise BrokenAnswerError(f"its headers are larger than {MAX_HEAD_BYTES} bytes")
+        if self._closed:
+            what = "in its headers" if self._buffer else "without an answer"
+            raise BrokenAnswerError(f"the server closed the connection {what}")
+        return None
 
     def piece(self) -> bytes | None:
         """What has arrived of the body; `None`: more bytes are needed. Sets `ended` at its end.
 
-        Raises `BrokenAnswer`, after everything before the fault has been handed out.
+        Raises `BrokenAnswerError`, after everything before the fault has been handed out.
         """
-        if self._drained:
-            return None
-        pieces: list[bytes] = []
-        try:
-            while isinstance(event := self._h11.next_event(), h11.Data):
-                pieces.append(event.data)
-        except BrokenAnswer:
-            if not pieces:
-                raise
-            return b"".join(pieces)
-        self._drained = True
-        self.ended = event is not h11.NEED_DATA
-        return b"".join(pieces) if pieces or self.ended else None
+        body = self._body
+        if body.fault is not None:
+            raise body.fault
+        piece = b""
+        if self._buffer and not body.done:
+            piece, self._buffer = body.feed(self._buffer), b""
+        elif self._closed and not body.done:
+            body.close()
+        self.ended = body.done
+        if piece or self.ended:
+            return piece
+        if body.fault is not None:
+            raise body.fault
+        return None
 
     def renew(self) -> bool:
-        """Makes ready for the next request; `False` if the connection must not be used again."""
-        state = self._h11
-        if state.our_state is not h11.DONE or state.their_state is not h11.DONE:
-            return False
-        if state.trailing_data[0]:
-            return False
-        state.start_next_cycle()
-        return True
+        """Whether the next request may go here: this answer is at its end, and nothing follows."""
+        clean = not self._buffer and not self._body.rest and not self._closed
+        return clean and self.ended and self._keep
+
+    def _frame(self, version: int, status: int, headers: dict[str, str]) -> None:
+        """Finds out how the body's end will be known."""
+        connection = headers.get("connection", "").lower()
+        self._keep = self._keep and version == 1 and "close" not in connection
+        coding = headers.get("transfer-encoding")
+        size = headers.get("content-length")
+        if self._method == "HEAD" or status in (204, 304):
+            self._body = Sized(0)
+        elif coding is not None:
+            if coding.lower() != "chunked":
+                raise BrokenAnswerError(f"its transfer-encoding is {coding!r}")
+            self._body = Chunked()
+            self._keep = self._keep and size is None  # both: someone on the way is confused
+        elif size is not None:
+            self._body = Sized(_size(size))
+        else:
+            self._body = ToTheEnd()
 
 
-def _headers(event: h11.Response) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in event.headers.raw_items():
-        name, value = raw_name.decode("ascii").lower(), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
-
-
-def check(method: str, path: str, headers: Mapping[str, str]) -> h11.Request:
-    """A request's head, if it is legal. Raises `IllegalHeaderError`."""
-    try:
-        return h11.Request(method=method, target=path, headers=list(headers.items()))
-    except (h11.LocalProtocolError, UnicodeEncodeError):
-        pass
-    # Raised out here, so that the error does not carry the value along.
+def check(method: str, path: str, headers: Mapping[str, str]) -> None:
+    """Raises `IllegalHeaderError` for what must not be sent: above all, a line end in a header."""
     for name, value in headers.items():
-        try:
-            h11.Request(method="GET", target="/", headers=list({"host": "x", name: value}.items()))
-        except (h11.LocalProtocolError, UnicodeEncodeError):
-            break
-    else:
-        raise IllegalHeaderError("The method, the path or the headers are not legal HTTP.")
-    raise IllegalHeaderError(f"The header {name!r} holds a character that HTTP does not allow.")
+        if not _METHOD.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise IllegalHeaderError(
+                f"The header {name!r} holds a character that HTTP does not allow "
+                "(a line end, a space at its end, a letter beyond ASCII)."
+            )
+    if not _METHOD.fullmatch(method) or not _PATH.fullmatch(path):
+        raise IllegalHeaderError("The method or the path is not legal HTTP.")
+    if "transfer-encoding" in headers:
+        raise IllegalHeaderError("The header 'transfer-encoding' cannot be set: bodies go whole.")
+
+
+def _parse(head: bytes) -> tuple[int, int, dict[str, str]]:
+    if b"\n " in head or b"\n\t" in head:
+        head = _FOLD.sub(b" ", head)
+    first, *lines = _LINE_END.split(head)
+    status = _STATUS.fullmatch(first)
+    if status is None:
+        raise BrokenAnswerError(f"{first[:40]!r} is not the beginning of an HTTP answer")
+    headers: dict[str, str] = {}
+    for line in lines:
+        field = _FIELD.fullmatch(line)
+        if field is None:
+            raise BrokenAnswerError(f"{line[:40]!r} is not a header")
+        name, value = field[1].decode("ascii").lower(), field[2].strip(b" \t").decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return int(status[1]), int(status[2]), headers
+
+
+def _size(value: str) -> int:
+    sizes = {part.strip() for part in value.split(",")}  # sent twice, it must say the same
+    size = sizes.pop()
+    if sizes or not size.isdecimal() or not size.isascii() or len(size) > 18:
+        raise BrokenAnswerError(f"its content-length is {value[:40]!r}")
+    return int(size)
