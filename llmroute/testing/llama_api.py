@@ -157,7 +157,7 @@ class LlamaAPIEmulator(LoopbackServer):
 
     def _chat(self, prefix: str, request: RecordedRequest, exchange: Exchange) -> None:
         body = _body(request)
-        check_chat(body, frozenset(self.models))
+        check_chat(body, self.models)
         _CHECKS[prefix](body)
         number, step = self._next(request, body)
         exchange.pause(step.delay)

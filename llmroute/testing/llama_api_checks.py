@@ -10,7 +10,7 @@ not know (so that a mistake shows instead of being ignored).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _NATIVE_FIELDS = frozenset(
@@ -71,14 +71,27 @@ def check_native(body: Mapping[str, Any]) -> None:
     _check_history(body)
 
 
-def check_chat(body: Any, models: frozenset[str]) -> None:
+def check_chat(body: Any, models: Sequence[str]) -> None:
     """Raises `RefusedError` for what neither surface takes."""
     if not isinstance(body, Mapping):
         raise RefusedError(400, "the body must be a JSON object")
-    if not body.get("messages"):
-        raise RefusedError(400, "messages must not be empty")
+    if not _objects(messages := body.get("messages"), "role") or not messages:
+        raise RefusedError(400, "messages must be objects with a role, at least one")
     if body.get("model") not in models:
         raise RefusedError(404, f"Model '{body.get('model')}' was not found")
+    if not _objects(tools := body.get("tools", []), "function") or not all(
+        _objects([tool["function"]], "name") for tool in tools
+    ):
+        raise RefusedError(400, "tools must be functions with a name")
+    for message in messages:
+        if not _objects(message.get("tool_calls") or [], "function"):
+            raise RefusedError(400, "tool_calls must be objects with a function")
+
+
+def _objects(values: Any, key: str) -> bool:
+    return isinstance(values, list) and all(
+        isinstance(value, Mapping) and key in value for value in values
+    )
 
 
 def _check_format(body: Mapping[str, Any], known: set[str]) -> None:
@@ -105,8 +118,8 @@ def _check_history(body: Mapping[str, Any]) -> None:
     for message in body["messages"]:
         for call in message.get("tool_calls") or ():
             function = call["function"]
-            parameters = tools.get(function["name"], {}).get("parameters") or {}
-            for name, value in _arguments(function["arguments"]).items():
+            parameters = tools.get(function.get("name"), {}).get("parameters") or {}
+            for name, value in _arguments(function.get("arguments", "")).items():
                 declared = parameters.get("properties", {}).get(name, {}).get("type")
                 if declared in _PYTHON_TYPES and not isinstance(value, _PYTHON_TYPES[declared]):
                     raise RefusedError(400, f"Unexpected param value `{name}`: {json.dumps(value)}")

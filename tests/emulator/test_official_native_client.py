@@ -288,6 +288,16 @@ def test_wrong_path_as_recorded(server: LlamaAPIEmulator) -> None:
             {"response_format": {"type": "json_object"}},
             "response_format of type json_object is not supported",
         ),
+        ({"messages": []}, "messages must be objects with a role, at least one"),
+        ({"messages": "Hi"}, "messages must be objects with a role, at least one"),
+        ({"tools": [{"type": "function"}]}, "tools must be functions with a name"),
+        ({"tools": [{"function": {}}]}, "tools must be functions with a name"),
+        (
+            {"messages": [{"role": "assistant", "tool_calls": [1]}]},
+            "tool_calls must be objects with a function",
+        ),
+        ({"messages": [{"role": "developer", "content": "a"}]}, "Unexpected role `developer`"),
+        ({"messages": [{"role": "assistant", "content": None}]}, "content must not be null"),
     ],
 )
 def test_refusals(client: LlamaAPIClient, extra: Any, detail: str) -> None:
