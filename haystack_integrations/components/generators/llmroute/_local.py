@@ -1,0 +1,61 @@
+"""The models in this process that components use: loaded at need, given back by the last one."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from llmroute.engine.files import find_model
+from llmroute.transport.local import unload, warm_up
+
+_lock = threading.Lock()
+_users: dict[Path, weakref.WeakSet[LocalModel]] = {}
+
+
+class LocalModel:
+    """One component's use of a model file."""
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self._name = name
+        self._options = options
+        self._path: Path | None = None
+
+    def use(self) -> None:
+        """Take part in using the model. It is loaded when a call needs it.
+
+        Raises `NotFoundError` if there is no such file.
+        """
+        if self._path is None:
+            path = find_model(self._name).resolve()
+            with _lock:
+                _users.setdefault(path, weakref.WeakSet()).add(self)
+                self._path = path
+
+    def load(self) -> None:
+        """Load the model and wait for it. Raises what loading it fails with."""
+        self.use()
+        warm_up(self._name, **self._options)
+
+    async def aload(self) -> None:
+        """The async twin of `load`; the event loop goes on meanwhile."""
+        await asyncio.to_thread(self.load)
+
+    def let_go(self) -> None:
+        """No longer use the model; it is unloaded if no other component uses it."""
+        if self._path is None:
+            return
+        with _lock:
+            path, self._path = self._path, None
+            users = _users[path]
+            users.discard(self)
+            last = not users
+        if last:
+            unload(str(path))
+
+    async def alet_go(self) -> None:
+        """The async twin of `let_go`; the event loop goes on meanwhile."""
+        await asyncio.to_thread(self.let_go)
