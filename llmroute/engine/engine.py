@@ -10,7 +10,7 @@ from ..errors import LLMRouteError, RateLimitError, ServiceUnavailableError
 from . import context_size, model, native
 from .gguf import read_header
 from .interrupt import Interrupt
-from .job import Job, as_ours
+from .job import Choice, Job, as_ours
 from .options import LoadOptions
 from .scheduler import Scheduler
 from .starting import choices_of
@@ -35,7 +35,7 @@ class Engine:
         """Why loading failed."""
         self._interrupt = Interrupt()
         self._arrived: deque[Job] = deque()
-        self._waiting = 0
+        self._scheduler: Scheduler | None = None
         # Reentrant: a stream may be garbage-collected, and so cancelled, anywhere.
         self._news = threading.Condition(threading.RLock())
         self._closing = False
@@ -54,6 +54,19 @@ class Engine:
         """Whether jobs are taken: not closed, and not failed to load."""
         return not self._closing
 
+    @property
+    def active(self) -> int:
+        """How many answers are being generated."""
+        return len(self._scheduler.active) if self._scheduler else 0
+
+    @property
+    def waiting(self) -> int:
+        """How many answers (of a call that just arrived: calls) wait for their turn."""
+        jobs = [*self._arrived]
+        if self._scheduler:
+            jobs += [choice.job for choice in [*self._scheduler.waiting]]
+        return sum(not job.cancelled for job in jobs)
+
     def submit(self, job: Job) -> None:
         """Hand a job over.
 
@@ -62,11 +75,10 @@ class Engine:
         with self._news:
             if self._closing:
                 raise self.error or _closed()
-            waiting = self._waiting + len(self._arrived)
-            if waiting >= self.options.max_queue:
+            if self.waiting >= self.options.max_queue:
                 raise RateLimitError(
-                    f"{waiting} answers of this model are waiting already. Try again later, or set "
-                    "max_queue in model_kwargs."
+                    f"{self.options.max_queue} answers of this model are waiting already. Try "
+                    "again later, or set max_queue in model_kwargs."
                 )
             self._arrived.append(job)
             self._news.notify()
@@ -104,9 +116,10 @@ class Engine:
         finally:
             self._loaded.set()
         self._interrupt.watch(flag)
-        scheduler = Scheduler(loaded, self._interrupt)
+        scheduler = self._scheduler = Scheduler(loaded, self._interrupt)
         try:
-            self._work(loaded, scheduler)
+            with native.expected_failures(flag):
+                self._work(loaded, scheduler)
         finally:
             scheduler.fail_all(_closed())
             self._refuse(_closed())
@@ -132,13 +145,12 @@ class Engine:
     def _work(self, loaded: model.Model, scheduler: Scheduler) -> None:
         while self._has_work(scheduler):
             while self._arrived:
-                self._begin(self._arrived.popleft(), loaded, scheduler)
+                self._begin(self._arrived[0], loaded, scheduler)
             try:
                 scheduler.step()
             except Exception as error:  # noqa: BLE001 - its jobs hear of it; the others go on
                 native.logger.exception("A step of %s failed", self.path)
                 scheduler.fail_all(error)
-            self._waiting = len(scheduler.waiting)
 
     def _has_work(self, scheduler: Scheduler) -> bool:
         """Wait for something to do; `False` when the engine is to close."""
@@ -148,12 +160,15 @@ class Engine:
             return not self._closing
 
     def _begin(self, job: Job, loaded: model.Model, scheduler: Scheduler) -> None:
-        if job.cancelled:
-            return
+        """Let the first of the arrived jobs wait for its turn."""
+        choices: list[Choice] = []
         try:
-            scheduler.add(choices_of(job, loaded))
+            choices = [] if job.cancelled else choices_of(job, loaded)
         except Exception as error:  # noqa: BLE001 - it belongs to this job
             job.fail(error)
+        with self._news:  # so that it is counted once
+            self._arrived.popleft()
+            scheduler.add(choices)
 
 
 def renew_locks() -> None:

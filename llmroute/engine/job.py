@@ -63,7 +63,7 @@ class Job:
 
     def fail(self, error: Exception) -> None:
         """End the job with an error."""
-        self._send(located(error, self.call))
+        self._send(located(error, self.call.path))
         self.cancelled = True
 
     def _send(self, item: Item) -> None:
@@ -84,13 +84,15 @@ def as_ours(error: Exception) -> LLMRouteError:
     return wrapped
 
 
-def located(error: Exception, call: LocalCall) -> LLMRouteError:
+def located(error: Exception, model: str) -> LLMRouteError:
     """A copy of `error` that says which model it is about; several jobs may end with one error."""
-    ours = copy.copy(as_ours(error))
+    known = as_ours(error)
+    ours = copy.copy(known)
+    ours.__cause__ = known.__cause__
     if isinstance(ours, APIError):
         ours.provider = "llamacpp"
-        ours.model = ours.model or f"llamacpp/{call.path}"
-        ours.url = ours.url or call.path
+        ours.model = ours.model or f"llamacpp/{model}"
+        ours.url = ours.url or model
     return ours
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,15 @@ logger = logging.getLogger("llmroute.engine")
 # Without a handler of any kind Python writes warnings to stderr; what to show is the caller's
 # decision.
 logger.addHandler(logging.NullHandler())
+
+_importing = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    # A child forked in the middle of the import would keep half a module: fork waits for it.
+    os.register_at_fork(
+        before=_importing.acquire,
+        after_in_parent=_importing.release,
+        after_in_child=_importing.release,
+    )
 
 _PURPOSE = "Running a GGUF model in this process"
 _SYMBOLS = (
@@ -63,8 +73,9 @@ def library() -> Any:
     `MissingExtraError` when llama-cpp-python is not installed or doesn't fit.
     """
     try:
-        # Loads native code and numpy: only when a local model is used.
-        from llama_cpp import llama_cpp as bindings
+        with _importing:
+            # Loads native code and numpy: only when a local model is used.
+            from llama_cpp import llama_cpp as bindings
     except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: a library that won't load
         raise MissingExtraError("llamacpp", _PURPOSE) from error
     missing = [name for name in _SYMBOLS if not hasattr(bindings, name)]
@@ -84,6 +95,7 @@ class _Log:
         self._callback: Any = None
         self._level = logging.DEBUG
         self._captured: dict[int, list[str]] = {}
+        self._expected: dict[int, Flag] = {}
 
     def install(self, bindings: Any) -> None:
         # Kept for ever: llama.cpp may log until the process ends.
@@ -96,10 +108,12 @@ class _Log:
         line = (text or b"").decode("utf-8", "replace").strip()
         if not line.strip("."):  # progress dots
             return
-        lines = self._captured.get(threading.get_ident())
+        thread = threading.get_ident()
+        lines = self._captured.get(thread)
         if lines is not None and self._level >= logging.ERROR:
             lines.append(line)
-        logger.log(self._level, "%s", line)
+        flag = self._expected.get(thread)
+        logger.log(logging.DEBUG if flag and flag.is_set else self._level, "%s", line)
 
     @contextmanager
     def errors(self) -> Iterator[list[str]]:
@@ -111,9 +125,20 @@ class _Log:
         finally:
             del self._captured[thread]
 
+    @contextmanager
+    def expected_failures(self, flag: Flag) -> Iterator[None]:
+        """Failures logged on this thread while `flag` is set are no news: it was told to stop."""
+        thread = threading.get_ident()
+        self._expected[thread] = flag
+        try:
+            yield
+        finally:
+            del self._expected[thread]
+
 
 _log = _Log()
 logged_errors = _log.errors
+expected_failures = _log.expected_failures
 
 
 class Flag:
@@ -129,6 +154,11 @@ class Flag:
         self._text = ctypes.create_string_buffer(2)
         self.callback = ctypes.cast(_c_library().strlen, library().ggml_abort_callback)
         self.argument = ctypes.cast(self._text, ctypes.c_void_p)
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the answer is yes."""
+        return self._text[0] != b"\0"
 
     def set(self) -> None:
         """Answer yes from now on."""

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from . import counting
 from . import engine as engines
 from .engine import Engine
-from .files import find_model
+from .files import find_model, registered_options
 from .gguf import read_header
 from .job import Job
 from .options import LoadOptions
@@ -33,6 +33,10 @@ class LoadedModel:
     n_ctx: int | None
     """The context window in tokens; `None` while loading."""
     options: LoadOptions
+    active: int
+    """How many answers are being generated."""
+    waiting: int
+    """How many answers wait for that."""
 
 
 class Pool:
@@ -48,7 +52,7 @@ class Pool:
 
     def submit(self, job: Job) -> Engine:
         """Give a job to the engine of its model, starting one if there is none."""
-        path, options = find_model(job.call.path), LoadOptions.parse(job.call.load)
+        path, options = _target(job.call.path, job.call.load)
         with self._lock:
             engine = self._engine(path, options)
             engine.submit(job)
@@ -56,7 +60,7 @@ class Pool:
 
     def warm_up(self, name: str, load: Mapping[str, Any]) -> LoadedModel:
         """Load a model and wait for it. Raises what loading it fails with."""
-        path, options = find_model(name), LoadOptions.parse(load)
+        path, options = _target(name, load)
         with self._lock:
             engine = self._engine(path, options)
         engine.wait_loaded()
@@ -73,7 +77,8 @@ class Pool:
 
     def context_window(self, name: str, load: Mapping[str, Any]) -> int | None:
         """The window of the loaded model, or what it would be loaded with at most."""
-        real, options = find_model(name).resolve(), LoadOptions.parse(load)
+        path, options = _target(name, load)
+        real = path.resolve()
         for loaded in self.loaded():
             if (Path(loaded.path), loaded.options) == (real, options) and loaded.n_ctx:
                 return loaded.n_ctx
@@ -100,6 +105,11 @@ class Pool:
             return [_describe(engine) for engine in self._engines.values() if engine.usable]
 
 
+def _target(name: str, load: Mapping[str, Any]) -> tuple[Path, LoadOptions]:
+    """The file a name stands for and how to load it: an alias may bring options of its own."""
+    return find_model(name), LoadOptions.parse({**registered_options(name), **load})
+
+
 def _close(closing: list[Engine], timeout: float | None = None) -> int:
     for engine in closing:
         engine.close()
@@ -109,7 +119,9 @@ def _close(closing: list[Engine], timeout: float | None = None) -> int:
 
 
 def _describe(engine: Engine) -> LoadedModel:
-    return LoadedModel(str(engine.path), engine.n_ctx, engine.options)
+    return LoadedModel(
+        str(engine.path), engine.n_ctx, engine.options, engine.active, engine.waiting
+    )
 
 
 pool = Pool()

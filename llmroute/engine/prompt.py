@@ -39,11 +39,14 @@ def check_fits(prompt: Prompt, window: int) -> None:
 
 
 def _chat_prompt(call: LocalCall, vocabulary: Vocabulary, header: GGUFHeader) -> Prompt:
-    template = choose_template(header, call.params.get("chat_template"))
+    tools = call.params.get("tools")
+    chosen = call.params.get("chat_template")
+    template = choose_template(header, chosen, with_tools=bool(tools))
     rendered = render_chat(
         call.prompt,
         template,
         vocabulary.control,
+        tools=tools,
         variables=call.params.get("chat_template_kwargs"),
     )
     tokens: list[int] = []

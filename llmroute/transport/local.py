@@ -54,7 +54,7 @@ class _Limits:
             said = f"No text within {self._timeout.first_token:g} s (timeout.first_token)"
         return located(
             APITimeoutError(f"{said} from the local model. Allow more time, or ask for less."),
-            self._call,
+            self._call.path,
         )
 
 
@@ -62,16 +62,17 @@ class _Generation:
     """A job on an engine, and letting go of it."""
 
     def __init__(self, call: LocalCall, deliver: Any) -> None:
-        self.call = call
+        self._model = call.path
         self._process = os.getpid()
         try:
-            self.job = Job(call, Sampling.parse(call.params), deliver)
-            self._engine: Engine = pool.submit(self.job)
+            self._job = Job(call, Sampling.parse(call.params), deliver)
+            self._engine: Engine = pool.submit(self._job)
         except LLMRouteError as error:
-            raise located(error, call) from error.__cause__
+            raise located(error, call.path) from error.__cause__
 
     def cancel(self) -> None:
-        self._engine.cancel(self.job)
+        if os.getpid() == self._process:  # a forked child has no engine, only its locks
+            self._engine.cancel(self._job)
 
     def check_process(self) -> None:
         """The engine's thread is not in a forked child; waiting for it would never end."""
@@ -80,7 +81,7 @@ class _Generation:
                 APIConnectionError(
                     "This answer belongs to the parent process. Make the call after forking."
                 ),
-                self.call,
+                self._model,
             )
 
 
@@ -261,7 +262,11 @@ def warm_up(model: str, **model_kwargs: Any) -> LoadedModel:
     `model` may carry the prefix `llamacpp/`; `model_kwargs` are the load options that the calls to
     come will have, as each set of options is a loaded model of its own.
     """
-    return pool.warm_up(_name(model), model_kwargs)
+    name = _name(model)
+    try:
+        return pool.warm_up(name, model_kwargs)
+    except LLMRouteError as error:
+        raise located(error, name) from error.__cause__
 
 
 def unload(model: str | None = None) -> int:

@@ -1,0 +1,243 @@
+"""Many requests at once on one model: right answers, fairness, limits, and letting go."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from calls_here import PATIENT, Scripted, arun, call, run
+
+from llmroute.errors import APITimeoutError, RateLimitError, ServiceUnavailableError
+from llmroute.providers.base import LocalCall, LocalToken
+from llmroute.transport.local import (
+    loaded_models,
+    open_local,
+    open_local_async,
+    unload,
+    warm_up,
+)
+from llmroute.types.request import Timeout
+
+pytest.importorskip("llama_cpp")
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("unloaded")]
+
+WORDS = ("a", "bc", "def", "gh", "i", "jk")
+PROMPTS = [
+    f"{word} " * (1 + 7 * number) for number, word in enumerate(["a", "bc", "def", "gh", "i", "jk"])
+]
+
+
+def endless(model: Path, **load: object) -> LocalCall:
+    return call(model, "go on", load=load, max_tokens=1_000_000)
+
+
+def settle(model: Path) -> None:
+    """Wait until nothing is left of earlier calls; they would go on for minutes."""
+    until = time.monotonic() + 10
+    while any(loaded.active or loaded.waiting for loaded in loaded_models()):
+        assert time.monotonic() < until
+        run(call(model, max_tokens=1))
+
+
+@pytest.mark.parametrize("load", [{}, {"n_parallel": 2}, {"n_batch": 16, "n_parallel": 3}], ids=str)
+def test_neighbours_do_not_change_an_answer(tiny_random: Path, load: dict[str, object]) -> None:
+    calls = [call(tiny_random, prompt, max_tokens=20, load=load) for prompt in PROMPTS] * 3
+    alone = [run(wanted).text for wanted in calls[: len(PROMPTS)]]
+    with ThreadPoolExecutor(len(calls)) as threads:
+        assert [result.text for result in threads.map(run, calls)] == alone * 3
+
+
+def test_a_cache_too_small_for_all_delays_but_does_not_fail(tiny_random: Path) -> None:
+    # 512 cells; each answer takes 100 + 300 of them, so they cannot all grow up side by side.
+    load = {"n_ctx": 512, "n_parallel": 4}
+    calls = [call(tiny_random, [40 + n] * 100, max_tokens=300, load=load) for n in range(4)]
+    alone = [run(wanted).text for wanted in calls]
+    with ThreadPoolExecutor(4) as threads:
+        assert [result.text for result in threads.map(run, calls)] == alone
+
+
+def test_threads_and_event_loop_together(tiny_random: Path, scripted: Scripted) -> None:
+    model = scripted("Two at once. ")
+
+    async def both() -> list[str]:
+        mine = [arun(call(tiny_random, p, max_tokens=12)) for p in PROMPTS]
+        others = [asyncio.to_thread(run, call(model)) for _ in range(4)]
+        results = await asyncio.gather(*mine, *others)
+        return [result.text for result in results]
+
+    texts = asyncio.run(both())
+    assert texts[-4:] == ["Two at once. "] * 4
+    assert texts[:-4] == [run(call(tiny_random, p, max_tokens=12)).text for p in PROMPTS]
+
+
+def test_a_long_prompt_does_not_hold_up_the_others(tiny_random: Path) -> None:
+    load = {"n_batch": 32, "n_parallel": 2}
+    with open_local(endless(tiny_random, **load), PATIENT) as talker:
+        next(talker)
+        long = open_local(call(tiny_random, [50] * 1000, max_tokens=1, load=load), PATIENT)
+        for _ in range(10):
+            assert isinstance(next(talker), LocalToken)
+        assert [type(event) for event in long][:1] == [LocalToken]
+
+
+def test_a_full_queue_is_an_error_at_once(tiny_random: Path) -> None:
+    load = {"n_parallel": 1, "max_queue": 2}
+    with open_local(endless(tiny_random, **load), PATIENT) as first:
+        next(first)
+        waiting = [open_local(endless(tiny_random, **load), PATIENT) for _ in range(2)]
+        with pytest.raises(RateLimitError) as caught:
+            open_local(endless(tiny_random, **load), PATIENT)
+        assert caught.value.model == f"llamacpp/{tiny_random}"
+        for stream in waiting:
+            stream.close()
+    assert run(call(tiny_random, max_tokens=1, load=load)).finish_reasons == ["length"]
+
+
+@pytest.mark.parametrize("unwanted", ["closed", "abandoned"])
+def test_what_nobody_reads_is_dropped(tiny_random: Path, unwanted: str) -> None:
+    stream = open_local(endless(tiny_random), PATIENT)
+    next(stream)
+    if unwanted == "closed":
+        stream.close()
+        assert list(stream) == []
+        stream.close()
+    else:
+        del stream
+        gc.collect()
+    settle(tiny_random)
+
+
+def test_a_cancelled_prompt_breaks_off(tiny_random: Path) -> None:
+    load = {"n_ctx": 32768, "n_batch": 8192}
+    run(call(tiny_random, max_tokens=1, load=load))
+    stream = open_local(call(tiny_random, [60] * 32000, load=load), PATIENT)
+    stream.close()
+    assert run(call(tiny_random, max_tokens=1, load=load)).finish_reasons == ["length"]
+
+
+def test_a_cancelled_task_is_dropped_and_the_next_call_works(tiny_random: Path) -> None:
+    async def story() -> str:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(arun(endless(tiny_random)), 0.05)
+        return (await arun(call(tiny_random, max_tokens=6))).text
+
+    before = run(call(tiny_random, max_tokens=6)).text
+    assert asyncio.run(story()) == before
+    settle(tiny_random)
+
+
+def test_a_loop_that_closes_takes_its_calls_along(tiny_random: Path) -> None:
+    async def leave() -> None:
+        stream = await open_local_async(endless(tiny_random), PATIENT)
+        await anext(stream)
+        kept.append(stream)
+
+    kept: list[object] = []
+    asyncio.run(leave())
+    settle(tiny_random)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "said"),
+    [
+        (Timeout(first_token=0.0), "timeout.first_token"),
+        (Timeout(idle=0.0), "timeout.idle"),
+    ],
+    ids=["first", "idle"],
+)
+def test_time_limits(tiny_random: Path, timeout: Timeout, said: str) -> None:
+    warm_up(str(tiny_random))
+    for runner in (run, lambda *args: asyncio.run(arun(*args))):
+        with pytest.raises(APITimeoutError, match=said):
+            runner(endless(tiny_random), timeout)
+    settle(tiny_random)
+
+
+def test_the_deadline_of_the_whole_call(tiny_random: Path) -> None:
+    with pytest.raises(APITimeoutError, match="total"):
+        list(open_local(endless(tiny_random), PATIENT, deadline=0.0))
+
+    async def read() -> None:
+        async for _ in await open_local_async(endless(tiny_random), PATIENT, deadline=0.0):
+            pass
+
+    with pytest.raises(APITimeoutError, match="total"):
+        asyncio.run(read())
+    settle(tiny_random)
+
+
+def test_the_event_loop_goes_on_ticking_while_a_model_loads_and_runs(tiny_random: Path) -> None:
+    async def story() -> int:
+        unload(str(tiny_random))
+        task = asyncio.create_task(arun(call(tiny_random, max_tokens=50)))
+        ticks = 0
+        while not task.done():
+            await asyncio.sleep(0)
+            ticks += 1
+        await task
+        return ticks
+
+    assert asyncio.run(story()) > 50
+
+
+def test_unloading_ends_what_runs_with_an_error(tiny_random: Path) -> None:
+    running = open_local(endless(tiny_random, n_parallel=1), PATIENT)
+    next(running)
+    waiting = open_local(endless(tiny_random, n_parallel=1), PATIENT)
+    assert unload(str(tiny_random)) >= 1
+    for stream in (running, waiting):
+        with pytest.raises(ServiceUnavailableError, match="unloaded"):
+            for _ in stream:
+                pass
+    assert loaded_models() == [] or all(m.path != str(tiny_random) for m in loaded_models())
+    assert run(call(tiny_random, max_tokens=1)).finish_reasons == ["length"]
+
+
+def test_one_model_is_loaded_once_however_many_ask(tiny_random: Path, tmp_path: Path) -> None:
+    unload()
+    link = tmp_path / "link.gguf"
+    link.symlink_to(tiny_random)
+    calls = [call(model, max_tokens=3) for model in (tiny_random, link) * 4]
+    with ThreadPoolExecutor(8) as threads:
+        texts = {result.text for result in threads.map(run, calls)}
+    assert len(texts) == 1
+    (loaded,) = loaded_models()
+    assert (loaded.path, loaded.n_ctx) == (str(tiny_random.resolve()), 2048)
+
+
+def test_other_options_are_another_loaded_model(tiny_random: Path) -> None:
+    unload()
+    warm_up(f"llamacpp/{tiny_random}", n_ctx=512)
+    warm_up(str(tiny_random), n_ctx=512)
+    warm_up(str(tiny_random), n_ctx=1024)
+    assert sorted(m.n_ctx or 0 for m in loaded_models()) == [512, 1024]
+    assert unload(str(tiny_random)) == 2
+
+
+def test_a_file_that_changed_is_another_model(scripted: Scripted, tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(scripted("first script").read_bytes())
+    assert run(call(path)).text == "first script"
+    new = tmp_path / "new.gguf"
+    new.write_bytes(scripted("second, longer script").read_bytes())
+    new.replace(path)
+    assert run(call(path)).text == "second, longer script"
+
+
+def test_loading_in_several_threads(scripted: Scripted) -> None:
+    unload()
+    models = [scripted(f"I am number {number}.") for number in range(4)]
+    barrier = threading.Barrier(len(models))
+
+    def load(model: Path) -> str:
+        barrier.wait()
+        return run(call(model)).text
+
+    with ThreadPoolExecutor(len(models)) as threads:
+        texts = list(threads.map(load, models))
+    assert texts == [f"I am number {number}." for number in range(4)]
