@@ -140,6 +140,13 @@ class NativeDecoder:
         self._counted = False
         self._request = request
         self._chunks = OpenAIDecoder(request, {})
+        # All that a canonical chunk needs beyond the event, so that none has to be repaired.
+        self._head = {
+            "id": f"chatcmpl-{request.call_id}",
+            "object": "chat.completion.chunk",
+            "created": request.created,
+            "model": request.model.partition("/")[2] or request.model,
+        }
 
     def feed(self, event: Event) -> tuple[Chunk, ...]:
         """The chunk in `event`. Raises `APIError` for an error event or one that is no chunk."""
@@ -159,7 +166,8 @@ class NativeDecoder:
         self._counted = kind == "metrics"
 
     def _chunk(self, payload: Mapping[str, Any], native: Mapping[str, Any]) -> dict[str, Any]:
-        chunk = {key: value for key, value in payload.items() if key != "event"}
+        chunk = {**self._head, **payload}
+        del chunk["event"]
         if native.get("event_type") == "metrics":
             return {**chunk, "choices": [], **_usage(native.get("metrics"))}
         delta = _delta(native.get("delta"))
