@@ -8,10 +8,18 @@ import math
 
 import pytest
 
-from llmroute import acompletion, atext_completion, completion, text_completion
+from llmroute import (
+    acompletion,
+    atext_completion,
+    completion,
+    register_local_model,
+    text_completion,
+    token_counter,
+)
 from llmroute.deployments import Deployment
 from llmroute.errors import (
     BadRequestError,
+    ContextWindowExceededError,
     ModelFileError,
     NotFoundError,
     UnsupportedOperationError,
@@ -298,3 +306,26 @@ def test_models_that_cannot_chat(tmp_path, monkeypatch):
     (tmp_path / "empty.gguf").touch()
     with pytest.raises(ModelFileError, match="is empty"):
         completion("llamacpp/empty", "Hi")
+
+
+@pytest.mark.native
+def test_an_alias_brings_its_load_options(tiny_random):
+    register_local_model("small-window", tiny_random, n_ctx=256)
+    prompt = "x" * 300
+    with pytest.raises(ContextWindowExceededError, match="256"):
+        text_completion("llamacpp/small-window", prompt)
+    wider = {"n_ctx": 512}
+    answer = text_completion("llamacpp/small-window", prompt, model_kwargs=wider, max_tokens=2)
+    assert answer.usage.prompt_tokens == 300
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("content", ["", "Hi", "<|im_end|> the inner 日本"])
+def test_the_counter_agrees_with_the_engine(tiny_random, content):
+    model = f"llamacpp/{tiny_random}"
+    messages = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": content}]
+    used = completion(model, messages, max_tokens=1).usage
+    counted = token_counter(model, messages=messages)
+    assert (counted.tokens, counted.exact) == (used.prompt_tokens, True)
+    tools = [{"type": "function", "function": {"name": "find"}}]
+    assert token_counter(model, messages=messages, tools=tools).tokens > counted.tokens
