@@ -28,6 +28,16 @@ class Deployment:
         return f"{self.provider}/{self.model}"
 
 
+def shown(url: str) -> str:
+    """`url` as errors show it: without user, password, query or fragment."""
+    url = url.partition("?")[0].partition("#")[0]
+    if "@" not in url:
+        return url
+    scheme, slashes, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
+
+
 def split_model(model: str) -> tuple[str, str]:
     """The provider prefix and the model name: `model` split at its first `/`.
 

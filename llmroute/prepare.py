@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
@@ -64,6 +64,9 @@ class CallOptions(TypedDict, total=False):
     """Your own `httpx.Client` (`httpx.AsyncClient` for async calls), used as it is configured."""
 
 
+_TEXTS = ("api_key", "api_base", "base_url")
+_UNSUPPORTED = get_args(Unsupported)
+_CHECKED = {*_TEXTS, "extra_body", "extra_headers", "model_kwargs", "unsupported"}
 _OPTIONS = frozenset(CallOptions.__annotations__)
 _SHAPES: dict[str, Any] = {"chat": ChatParams, "text": TextParams, "embedding": EmbeddingParams}
 _PARAMS = {operation: frozenset(shape.__annotations__) for operation, shape in _SHAPES.items()}
@@ -87,6 +90,7 @@ def embedding_job(model: str, inputs: object, given: dict[str, Any]) -> Job:
 def _job(
     kind: type[Request], model: str, stream: bool, given: dict[str, Any], **content: Any
 ) -> Job:
+    _check_options(given, model)
     options = cast(CallOptions, {k: v for k, v in given.items() if k in _OPTIONS})
     params = {k: v for k, v in given.items() if k not in _OPTIONS and v is not None}
     deployment = _deployment(model, options)
@@ -107,6 +111,26 @@ def _job(
 
         check_context_window(request)
     return Job(request, (deployment,), _retries(options), _timeout(options), options.get("client"))
+
+
+def _check_options(given: Mapping[str, Any], model: str) -> None:
+    for name in given.keys() & _CHECKED:
+        if wrong := _wrong_option(name, given[name]):
+            raise BadRequestError(f"{wrong}.", model=model, param=name)
+
+
+def _wrong_option(name: str, value: object) -> str:
+    """What is wrong with an option; `""` if nothing is. Tells no value that may be a key."""
+    if name == "unsupported":
+        words = " or ".join(map(repr, _UNSUPPORTED))
+        return "" if value in _UNSUPPORTED else f"unsupported={value!r:.100} must be {words}"
+    kind, told = (str, "text") if name in _TEXTS else (Mapping, "mapping")
+    if value is not None and not isinstance(value, kind):
+        return f"{name} must be a {told}, not {type(value).__name__}"
+    if name == "extra_headers" and isinstance(value, Mapping):
+        texts = all(isinstance(text, str) for item in value.items() for text in item)
+        return "" if texts else "extra_headers must be texts, names and values"
+    return ""
 
 
 def _deployment(model: str, options: CallOptions) -> Deployment:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from .deployments import Deployment, split_model
+from .deployments import Deployment, shown, split_model
 from .errors import AuthenticationError, BadRequestError
 from .providers import get_provider
 from .providers.base import Provider
@@ -37,7 +37,7 @@ def resolve(
     if not name:
         raise BadRequestError(f"The model string {model!r} has no model name.", model=model)
     base, ours = _base(provider, api_base, model, environ)
-    if api_key is None:
+    if not api_key:  # an empty one is what a variable that is not set often comes to
         api_key = _key(provider, ours or provider.key_to_any_host, base, environ)
     if api_key is None and provider.key_required and base and ours:
         raise AuthenticationError(
@@ -45,7 +45,7 @@ def resolve(
             "variable, or pass api_key=.",
             provider=prefix,
             model=model,
-            url=base,
+            url=shown(base),
         )
     return Deployment(
         provider=prefix,
@@ -72,10 +72,10 @@ def _base(
             model=model,
         )
     base = base.rstrip("/")
-    parts = urlsplit(base)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if _origin(base) is None:
         raise BadRequestError(
-            f"{base!r} is not a URL to call: it must begin with http:// or https://.",
+            f"{shown(base)!r} is not a URL to call: it must begin with http:// or https:// and "
+            "name a host.",
             provider=provider.name,
             model=model,
         )
@@ -93,6 +93,13 @@ def _first(names: Sequence[str], environ: Mapping[str, str]) -> str | None:
     return next((environ[name].strip() for name in names if environ.get(name, "").strip()), None)
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port
+def _origin(url: str) -> tuple[str, str, int | None] | None:
+    """Scheme, host and port; `None` if this is no URL to call."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    return parts.scheme, parts.hostname, port

@@ -12,14 +12,17 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from jinja2 import Environment, TemplateError, TemplateSyntaxError, nodes
-from jinja2.exceptions import SecurityError
-from jinja2.ext import Extension, loopcontrols
-from jinja2.parser import Parser
-from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from ..errors import BadRequestError, MissingExtraError
 
-from ..errors import BadRequestError
+try:
+    from jinja2 import Environment, TemplateError, TemplateSyntaxError, nodes
+    from jinja2.exceptions import SecurityError
+    from jinja2.ext import Extension, loopcontrols
+    from jinja2.parser import Parser
+    from jinja2.runtime import Context
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+except ImportError as error:
+    raise MissingExtraError("llamacpp", "A model in this process") from error
 
 _MAX_OUTPUT = 1 << 26
 """Characters a template may write, or make by repetition: well beyond any context window."""

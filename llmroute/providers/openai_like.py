@@ -85,7 +85,7 @@ class OpenAILike(Provider):
         body.update(request.extra_body)
         return HTTPCall(
             "POST",
-            self._base(deployment) + _PATHS[request.operation],
+            self._url(request, deployment),
             self._headers(request, deployment),
             _encode(body, request),
             dropped,
@@ -143,9 +143,12 @@ class OpenAILike(Provider):
             )
         return error
 
-    def _base(self, deployment: Deployment) -> str:
-        base = deployment.api_base or ""
-        return base if "/" in base.partition("://")[2] else base + self.base_path
+    def _url(self, request: Request, deployment: Deployment) -> str:
+        base, question, query = (deployment.api_base or "").partition("?")
+        base = base.rstrip("/")
+        if "/" not in base.partition("://")[2]:
+            base += self.base_path
+        return base + _PATHS[request.operation] + question + query
 
     def _headers(self, request: Request, deployment: Deployment) -> dict[str, str]:
         headers = {"content-type": "application/json", "accept": "application/json", **self.headers}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 import warnings
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -58,7 +59,7 @@ def select_params(
         f"{provider} does not take {_quoted(refused, reasons)}: left out of the call to "
         f"{request.model}.",
         DroppedParamsWarning,
-        stacklevel=2,
+        stacklevel=_callers_level(),
     )
     return without(params, *refused), refused
 
@@ -90,6 +91,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def without(params: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """A copy of `params` without `names`."""
     return {name: value for name, value in params.items() if name not in names}
+
+
+def _callers_level() -> int:
+    """The `stacklevel` of the first line outside of this package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("llmroute."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _quoted(names: Iterable[str], reasons: Mapping[str, str]) -> str:

@@ -29,12 +29,12 @@ class OpenAIServer(LoopbackServer):
 
     def respond(self, request: RecordedRequest, exchange: Exchange) -> None:
         """Answers one request."""
-        asked = request.json
-        chat = request.path.endswith("/chat/completions")
-        if request.path.endswith("/embeddings"):
+        asked, path = request.json, request.path.partition("?")[0]
+        chat = path.endswith("/chat/completions")
+        if path.endswith("/embeddings"):
             self._send(exchange, 200, _embeddings(asked))
-        elif not chat and not request.path.endswith("/completions"):
-            error = {"message": f"There is no {request.path} here.", "type": "not_found"}
+        elif not chat and not path.endswith("/completions"):
+            error = {"message": f"There is no {path} here.", "type": "not_found"}
             self._send(exchange, 404, {"error": error})
         elif asked.get("stream"):
             exchange.begin({"content-type": "text/event-stream"})
