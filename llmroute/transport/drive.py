@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from ..chunks import as_chunk
-from ..deployments import Deployment
+from ..deployments import Deployment, shown
 from ..errors import APIError
 from ..providers import get_provider
 from ..providers.base import Call, Completion, Decoder, HTTPCall, LocalCall, MockCall, Provider
@@ -77,7 +77,7 @@ class Run:
         call = provider.build(self.job.request, deployment)
         self._dropped = () if isinstance(call, MockCall) else call.dropped_params
         if isinstance(call, HTTPCall):
-            self._url = call.url.partition("?")[0]
+            self._url = shown(call.url)
         elif isinstance(call, LocalCall):
             self._url = call.path
         return provider, call
