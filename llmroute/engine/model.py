@@ -91,6 +91,7 @@ class Model:
         self.lib.llama_free(self.context)
         self.lib.llama_model_free(self._model)
         self.context = self._model = None
+        native.return_freed_memory()
 
 
 def load(
