@@ -11,8 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from llmroute.testing.tiny_gguf import write_random, write_scripted
+
+# How fast the machine is just now says nothing about the code.
+settings.register_profile(
+    "llmroute", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("llmroute")
 
 _SETTINGS = re.compile(r"LLMROUTE_|.*_(API_KEY|API_BASE|BASE_URL)$|(HTTPS?|ALL|NO)_PROXY$", re.I)
 

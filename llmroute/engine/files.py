@@ -40,9 +40,8 @@ def find_model(name: str | os.PathLike[str], environ: Mapping[str, str] = os.env
     """The file that `name` stands for.
 
     In this order: a registered alias; a path, absolute, with `~`, or relative to the current
-    folder, with or without `.gguf`; a path below a folder of `LLMROUTE_MODELS_DIR`; a file of that name
-    anywhere below it. Raises `NotFoundError`, with near matches and
-    the places looked in.
+    folder, with or without `.gguf`; a path below a folder of `LLMROUTE_MODELS_DIR`; a file of that
+    name anywhere below it. Raises `NotFoundError`, with near matches and the places looked in.
     """
     name = os.fspath(name)
     if name in _aliases:

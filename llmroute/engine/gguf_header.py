@@ -117,6 +117,7 @@ def read_any_header(path: str | os.PathLike[str]) -> GGUFHeader:
     """
     path = Path(path)
     try:
+        path = path.absolute()
         stat = path.stat()
         if path.is_dir():
             raise refused(path, "is a directory, not a GGUF file")

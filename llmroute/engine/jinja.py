@@ -1,7 +1,7 @@
 """Runs a chat template: Jinja as Hugging Face's transformers sets it up, in a sandbox.
 
 A template comes out of a model file and is untrusted (CVE-2024-34359): it cannot reach Python's
-objects, change what it is given, or fill the memory.
+objects, change what it is given, or fill the memory. It can loop for a long time, as any template.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from llmroute import (
     token_counter,
 )
 from llmroute.deployments import Deployment
+from llmroute.engine import files
 from llmroute.errors import (
     BadRequestError,
     ContextWindowExceededError,
@@ -309,7 +310,8 @@ def test_models_that_cannot_chat(tmp_path, monkeypatch):
 
 
 @pytest.mark.native
-def test_an_alias_brings_its_load_options(tiny_random):
+def test_an_alias_brings_its_load_options(tiny_random, monkeypatch):
+    monkeypatch.setattr(files, "_aliases", {})
     register_local_model("small-window", tiny_random, n_ctx=256)
     prompt = "x" * 300
     with pytest.raises(ContextWindowExceededError, match="256"):
