@@ -316,10 +316,22 @@ JSON = st.recursive(
 )
 
 
-@given(JSON | st.fixed_dictionaries({"choices": st.lists(JSON, max_size=3)}))
-def test_any_answer_is_one_or_an_error_of_ours(answer: Any) -> None:
+REQUESTS = [
+    chat(),
+    TextRequest(model="acme/m", prompt="p"),
+    EmbeddingRequest(model="acme/m", input="p"),
+]
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request.operation)
+@given(
+    JSON
+    | st.fixed_dictionaries({"choices": st.lists(JSON, max_size=3)})
+    | st.fixed_dictionaries({"data": st.lists(JSON, max_size=3)})
+)
+def test_any_answer_is_one_or_an_error_of_ours(request_: Request, answer: Any) -> None:
     with contextlib.suppress(APIError):
-        PROVIDER.parse(json.dumps(answer).encode(), chat())
+        PROVIDER.parse(json.dumps(answer).encode(), request_)
 
 
 # Streams.
@@ -522,9 +534,35 @@ def test_any_pieces_give_the_same_chunks(cuts: list[int]) -> None:
     assert decoded(*pieces) == EXPECTED
 
 
+@pytest.mark.parametrize("request_", REQUESTS[:2], ids=lambda request: request.operation)
 @given(st.lists(JSON | st.fixed_dictionaries({"choices": st.lists(JSON, max_size=2)}), max_size=4))
-def test_any_stream_is_chunks_or_an_error_of_ours(payloads: list[Any]) -> None:
-    decoder: OpenAIDecoder = PROVIDER.decoder(chat())
+def test_any_stream_is_chunks_or_an_error_of_ours(request_: Request, payloads: list[Any]) -> None:
+    decoder: OpenAIDecoder = PROVIDER.decoder(request_)
     with contextlib.suppress(APIError):
         for event in SSEDecoder().feed(stream(*payloads)):
             decoder.feed(event)
+
+
+# What is said about failures.
+
+
+@pytest.mark.parametrize(
+    ("to_any_host", "hint"), [(False, " (which goes to http://acme/v1 only)."), (True, ".")]
+)
+def test_a_refusal_without_a_key_names_the_variable(to_any_host: bool, hint: str) -> None:
+    provider = OpenAILike(
+        name="acme",
+        base_url="http://acme/v1",
+        key_env=("ACME_API_KEY",),
+        key_to_any_host=to_any_host,
+    )
+    refused = provider.error(401, {}, b'{"error": {"message": "Unauthorized."}}')
+    keyless = Deployment(provider="acme", model="m", api_base="http://elsewhere/v1")
+    told = provider.explain(refused, keyless).message
+    said = "401: Unauthorized. No key was sent: pass api_key=, or set ACME_API_KEY"
+    assert told == said + hint
+
+
+def test_a_refused_key_is_left_at_what_the_provider_says() -> None:
+    refused = PROVIDER.error(401, {}, b'{"error": {"message": "Wrong key."}}')
+    assert PROVIDER.explain(refused, PLACE).message == "401: Wrong key."
