@@ -147,10 +147,10 @@ class _DirectResponse(HTTPResponse):
         try:
             while not exchange.ended:
                 connection = exchange.connection()
-                raw = connection.http.piece()
-                if raw is None:
-                    connection.http.feed(connection.receive(exchange.wait_end()))
-                elif piece := exchange.take(raw, connection):
+                http = connection.http
+                while (raw := http.piece()) is None:
+                    http.feed(connection.receive(exchange.wait_end()))
+                if piece := exchange.take(raw, connection):
                     return piece
         except FAULTS as exc:
             raise exchange.failed(exc) from exc
@@ -220,10 +220,10 @@ class _AsyncDirectResponse(AsyncHTTPResponse):
         try:
             while not exchange.ended:
                 connection = exchange.connection()
-                raw = connection.http.piece()
-                if raw is None:
-                    connection.http.feed(await connection.receive(exchange.wait_end()))
-                elif piece := exchange.take(raw, connection):
+                http = connection.http
+                while (raw := http.piece()) is None:
+                    http.feed(await connection.receive(exchange.wait_end()))
+                if piece := exchange.take(raw, connection):
                     return piece
         except FAULTS as exc:
             raise exchange.failed(exc) from exc
