@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from haystack import default_to_dict
@@ -30,7 +31,8 @@ def to_dict(component: Any, **init_parameters: Any) -> dict[str, Any]:
 
 def restore(data: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of `data` whose init parameters are objects again, for `default_from_dict`."""
-    parameters = dict(data.get("init_parameters") or {})
+    # A deep copy, because tools change the data they are restored from.
+    parameters = deepcopy(dict(data.get("init_parameters") or {}))
     deserialize_secrets_inplace(parameters, keys=["api_key"])
     deserialize_tools_or_toolset_inplace(parameters, key="tools")
     if parameters.get("streaming_callback") is not None:

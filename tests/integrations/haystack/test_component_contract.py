@@ -1,0 +1,268 @@
+"""What Haystack asks of every component."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from haystack import Pipeline
+from haystack.components.generators.utils import print_streaming_chunk
+from haystack.core.component import Component
+from haystack.dataclasses import ChatMessage
+from haystack.tools import Tool, Toolset
+from haystack.utils import Secret
+from pydantic import BaseModel
+
+from llmroute import loaded_models
+from llmroute.integrations.haystack import (
+    LlamaCppChatGenerator,
+    LlamaCppGenerator,
+    LLMRouteChatGenerator,
+    MetaLlamaChatGenerator,
+)
+from llmroute.schemas import response_format
+
+ROOT = Path(__file__).parents[3]
+CHATS = [
+    lambda **options: MetaLlamaChatGenerator(**options),
+    lambda **options: LLMRouteChatGenerator("llamacpp/nowhere.gguf", **options),
+    lambda **options: LLMRouteChatGenerator("meta_llama/any", **options),
+    lambda **options: LlamaCppChatGenerator("nowhere.gguf", **options),
+]
+ALL = [*CHATS, lambda **options: LlamaCppGenerator("nowhere.gguf", **options)]
+CHAT_IDS = ["meta", "llmroute-local", "llmroute-http", "llama-cpp"]
+IDS = [*CHAT_IDS, "llama-cpp-text"]
+every_chat = pytest.mark.parametrize("make", CHATS, ids=CHAT_IDS)
+every_one = pytest.mark.parametrize("make", ALL, ids=IDS)
+
+
+def twin(run):
+    """The async method, called like the sync one."""
+
+    def call(*args, **options):
+        return asyncio.run(run(*args, **options))
+
+    return call
+
+
+def runs(component):
+    return [component.run, twin(component.run_async)]
+
+
+@every_one
+def test_init_needs_no_key_no_model_and_no_network(make):
+    component = make()
+    assert isinstance(component, Component)
+    component.to_dict()
+
+
+@every_one
+def test_run_and_run_async_take_the_same(make):
+    component = make()
+    assert inspect.signature(component.run) == inspect.signature(component.run_async)
+    for name in ("warm_up", "close"):
+        assert inspect.iscoroutinefunction(getattr(component, f"{name}_async"))
+
+
+def test_signatures_are_those_people_know():
+    def names(function):
+        parameters = inspect.signature(function).parameters.values()
+        return [f"*{p.name}" if p.kind is p.KEYWORD_ONLY else p.name for p in parameters]
+
+    assert names(MetaLlamaChatGenerator.__init__) == [
+        "self",
+        *("*api_key", "*model", "*streaming_callback", "*api_base_url", "*generation_kwargs"),
+        *("*timeout", "*max_retries", "*tools"),
+    ]
+    assert names(MetaLlamaChatGenerator.run) == [
+        *("self", "messages", "streaming_callback", "generation_kwargs", "*tools", "*tools_strict")
+    ]
+    loading = ["self", "model", "n_ctx", "n_batch", "model_kwargs", "generation_kwargs"]
+    assert names(LlamaCppChatGenerator.__init__) == [
+        *loading,
+        *("*tools", "*streaming_callback", "*chat_handler_name", "*model_clip_path"),
+    ]
+    assert names(LlamaCppChatGenerator.run) == [
+        *("self", "messages", "generation_kwargs", "*tools", "*streaming_callback")
+    ]
+    assert names(LlamaCppGenerator.__init__) == [*loading, "*streaming_callback"]
+    assert names(LlamaCppGenerator.run) == [
+        *("self", "prompt", "generation_kwargs", "*streaming_callback")
+    ]
+
+
+@every_chat
+@pytest.mark.parametrize("nothing", [[], ""], ids=["list", "text"])
+def test_no_messages_get_no_replies_and_load_nothing(make, nothing):
+    before = len(loaded_models())
+    for run in runs(make()):
+        assert run(messages=nothing) == {"replies": []}
+    assert len(loaded_models()) == before
+
+
+def test_no_prompt_gets_no_replies_and_loads_nothing():
+    for run in runs(LlamaCppGenerator("nowhere.gguf")):
+        assert run(prompt="") == {"replies": [], "meta": []}
+
+
+@every_chat
+@pytest.mark.parametrize("wrong", [None, 7, ["text"], ({"role": "user"},)])
+def test_what_is_no_message_is_a_type_error(make, wrong):
+    for run in runs(make()):
+        with pytest.raises(TypeError, match="ChatMessage"):
+            run(messages=wrong)
+
+
+def test_a_text_is_a_message_of_the_user(chat_component):
+    for run in runs(chat_component):
+        (reply,) = run(messages="Hi")["replies"]
+        assert reply.text == "Hello from this process."
+
+
+async def coroutine_callback(chunk):
+    """Takes a chunk."""
+
+
+class AsyncCallable:
+    async def __call__(self, chunk):
+        """Takes a chunk."""
+
+
+@every_one
+@pytest.mark.parametrize("callback", [coroutine_callback, AsyncCallable()])
+def test_a_coroutine_callback_is_for_run_async(make, callback):
+    component = make()
+    with pytest.raises(ValueError, match="run_async"):
+        component.run("Hi", streaming_callback=callback)
+    component.streaming_callback = callback
+    with pytest.raises(ValueError, match="run_async"):
+        component.run("Hi")
+
+
+@every_chat
+def test_two_tools_of_one_name(make, weather):
+    with pytest.raises(ValueError, match="weather"):
+        make(tools=[weather, Toolset([weather])])
+    for run in runs(make()):
+        with pytest.raises(ValueError, match="weather"):
+            run("Hi", tools=[weather, weather])
+
+
+class City(BaseModel):
+    name: str
+
+
+FUNCTION = Tool(
+    name="absolute",
+    description="A number without its sign",
+    parameters={"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]},
+    function=abs,
+)
+
+
+@every_chat
+@pytest.mark.parametrize(
+    "tools",
+    [None, [FUNCTION], Toolset([FUNCTION]), [Toolset([FUNCTION])], []],
+    ids=["none", "list", "toolset", "mixed", "empty"],
+)
+def test_to_dict_and_back(make, tools):
+    component = make(
+        generation_kwargs={"max_tokens": 3, "response_format": City},
+        streaming_callback=print_streaming_chunk,
+        tools=tools,
+    )
+    data = component.to_dict()
+    written = data["init_parameters"]
+    assert written["generation_kwargs"]["response_format"] == response_format(City)
+    assert component.generation_kwargs["response_format"] is City
+    before = str(data)
+    restored = type(component).from_dict(data)
+    assert str(data) == before
+    assert restored.to_dict() == data
+    assert restored.streaming_callback is print_streaming_chunk
+    assert type(restored.tools) is type(tools)
+
+
+@pytest.mark.parametrize("component", [MetaLlamaChatGenerator, LLMRouteChatGenerator])
+def test_secrets_are_written_by_name_only(component, monkeypatch):
+    options = {"model": "meta_llama/any", "api_key": Secret.from_env_var("SOME_VARIABLE")}
+    monkeypatch.setenv("SOME_VARIABLE", "sk-very-secret")
+    made = component(**options)
+    data = made.to_dict()
+    assert data["init_parameters"]["api_key"]["env_vars"] == ["SOME_VARIABLE"]
+    assert "sk-very-secret" not in str(data)
+    assert component.from_dict(data).api_key == options["api_key"]
+    with pytest.raises(ValueError, match="token"):
+        component(**{**options, "api_key": Secret.from_token("sk-very-secret")}).to_dict()
+
+
+def test_a_key_among_generation_kwargs_is_refused():
+    with pytest.raises(ValueError, match="api_key=Secret"):
+        LLMRouteChatGenerator("openai/gpt", generation_kwargs={"api_key": "sk"})
+    with pytest.raises(ValueError, match="api_key=Secret"):
+        LLMRouteChatGenerator("openai/gpt").run("Hi", generation_kwargs={"api_key": "sk"})
+
+
+@pytest.mark.parametrize("component", [MetaLlamaChatGenerator, LLMRouteChatGenerator])
+def test_a_missing_key_names_its_variable(component):
+    made = component(model="meta_llama/any", api_key=Secret.from_env_var("SOME_VARIABLE"))
+    for call in (made.warm_up, twin(made.warm_up_async), lambda: made.run("Hi")):
+        with pytest.raises(ValueError, match="SOME_VARIABLE"):
+            call()
+
+
+def test_yaml_written_before_and_after_a_run_is_the_same(chat_component, spoken, monkeypatch):
+    if hasattr(chat_component, "api_key") and chat_component.api_key is not None:
+        monkeypatch.setenv("TEST_API_KEY", chat_component.api_key.resolve_value())
+        chat_component.api_key = Secret.from_env_var("TEST_API_KEY")
+    pipeline = Pipeline()
+    pipeline.add_component("llm", chat_component)
+    before = pipeline.dumps()
+    pipeline.run({"llm": {"messages": [ChatMessage.from_user("Hi")]}})
+    assert pipeline.dumps() == before
+    answer = Pipeline.loads(before).run({"llm": {"messages": [ChatMessage.from_user("Hi")]}})
+    assert answer["llm"]["replies"][0].text == "Hello from this process."
+
+
+LOADER = """
+import sys
+from haystack import Pipeline
+pipeline = Pipeline.loads(sys.stdin.read())
+print(pipeline.dumps(), end="")
+"""
+
+
+def test_yaml_is_loaded_by_a_process_that_knows_only_haystack():
+    pipeline = Pipeline()
+    for name, make in zip(IDS, ALL, strict=True):
+        component = make(streaming_callback=print_streaming_chunk)
+        if name in CHAT_IDS:
+            component.tools = [FUNCTION, Toolset([])]
+        pipeline.add_component(name, component)
+    written = pipeline.dumps()
+    done = subprocess.run(
+        [sys.executable, "-c", LOADER],
+        input=written,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "HAYSTACK_TELEMETRY_ENABLED": "False", "PATH": ""},
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == written
+
+
+def test_the_callers_dicts_stay_as_they_are(spoken):
+    load, generation = {"n_batch": 64, "verbose": False}, {"max_tokens": 2}
+    component = LlamaCppChatGenerator(spoken, model_kwargs=load, generation_kwargs=generation)
+    component.run("Hi", generation_kwargs=(more := {"max_tokens": 1}))
+    assert load == {"n_batch": 64, "verbose": False}
+    assert (generation, more) == ({"max_tokens": 2}, {"max_tokens": 1})
+    assert component.model_kwargs == load
+    component.close()
