@@ -89,15 +89,16 @@ def _models_in(folder: Path) -> Iterator[Path]:
 
 def _near(name: str, folders: list[Path]) -> str:
     """`"Did you mean ...? "`, or nothing."""
-    known = [*_aliases]
+    known = {alias: alias for alias in _aliases}
     beside = Path(name).expanduser().parent
     if beside.is_dir():
-        known += [str(beside / path.name) for path in beside.glob("*.gguf")]
+        # Only the file's own name counts: two paths in one folder are alike already.
+        known |= {path.stem: str(beside / path.stem) for path in beside.glob("*.gguf")}
     for folder in folders:
-        known += [path.name for path in _models_in(folder)]
-    stems = [entry.removesuffix(".gguf") for entry in known[:_MAX_LISTED]]
-    near = difflib.get_close_matches(name.removesuffix(".gguf"), stems, n=3, cutoff=0.6)
-    return f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
+        known = {path.stem: path.stem for path in _models_in(folder)} | known
+    stem = Path(name).name.removesuffix(".gguf")
+    near = difflib.get_close_matches(stem, list(known)[:_MAX_LISTED], n=3, cutoff=0.6)
+    return f"Did you mean {' or '.join(repr(known[n]) for n in near)}? " if near else ""
 
 
 def _looked_in(folders: list[Path]) -> str:

@@ -93,7 +93,15 @@ def test_near_matches(models, name, near):
     assert str(models) in caught.value.message
 
 
-@pytest.mark.parametrize("name", ["", "a\0b", "nothing-like-it", "../up.gguf", "/no/such/x.gguf"])
+def test_files_of_the_same_folder_are_not_near_for_that(models):
+    with pytest.raises(NotFoundError) as caught:
+        find_model(f"{models}/llama-3.2-1b-instruct-q4_k_m.gguf")
+    assert "Did you mean" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a\0b", "a\0b/c", "nothing-like-it", "../up.gguf", "/no/such/x.gguf"]
+)
 def test_missing_models_say_where_was_looked(name):
     with pytest.raises(NotFoundError) as caught:
         find_model(name)
