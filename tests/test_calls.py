@@ -117,8 +117,8 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> list[float]:
             slept.append(seconds)
         await really(0)
 
-    monkeypatch.setattr("llmroute.transport.drive.time.sleep", slept.append)
-    monkeypatch.setattr("llmroute.transport.drive.asyncio.sleep", asleep)
+    monkeypatch.setattr("time.sleep", slept.append)
+    monkeypatch.setattr("asyncio.sleep", asleep)
     return slept
 
 
