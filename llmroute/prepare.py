@@ -202,6 +202,9 @@ def _timeout(options: CallOptions) -> Timeout:
     return Timeout(total=float(timeout))
 
 
+_CONTENT_TYPES = (str, list, tuple, Mapping)
+
+
 def _messages(messages: object, model: str) -> Sequence[Mapping[str, Any]]:
     if isinstance(messages, str):
         return [{"role": "user", "content": messages}]
@@ -237,17 +240,17 @@ def _plain(message: object, model: str) -> dict[str, Any]:
 
 
 def _check_message(position: int, message: Mapping[str, Any], model: str) -> None:
-    where = f"messages[{position}]"
     role, content = message.get("role"), message.get("content")
     if not isinstance(role, str) or not role:
-        what = f'{where} has no "role", such as "user": {message!r:.200}'
-    elif content is not None and not isinstance(content, str | list | tuple | Mapping):
-        what = f'{where}["content"] must be a text or a list of parts, not {content!r:.100}'
+        what = f' has no "role", such as "user": {message!r:.200}'
+    elif content is not None and not isinstance(content, _CONTENT_TYPES):
+        what = f'["content"] must be a text or a list of parts, not {content!r:.100}'
     elif content is None and role in ("user", "system", "developer", "tool"):
-        what = f'{where} of role "{role}" has no "content"'
+        what = f' of role "{role}" has no "content"'
     else:
         return
-    raise BadRequestError(f"{what}.", model=model, param=where)
+    where = f"messages[{position}]"
+    raise BadRequestError(f"{where}{what}.", model=model, param=where)
 
 
 def _inputs(value: object, name: str, model: str) -> Any:

@@ -6,6 +6,7 @@ variables and goes to the provider's own host; a key the caller passes goes wher
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -93,6 +94,7 @@ def _first(names: Sequence[str], environ: Mapping[str, str]) -> str | None:
     return next((environ[name].strip() for name in names if environ.get(name, "").strip()), None)
 
 
+@functools.lru_cache(maxsize=256)
 def _origin(url: str) -> tuple[str, str, int | None] | None:
     """Scheme, host and port; `None` if this is no URL to call."""
     try:
