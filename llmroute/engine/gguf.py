@@ -17,7 +17,9 @@ __all__ = ["ArrayInfo", "GGUFHeader", "read_any_header", "read_array", "read_hea
 # flipping bits and setting values until the process died, llama.cpp 0c1e57098).
 _MAX_LAYERS = 512
 _MAX_EXPERTS = 512
+_MAX_HEADS = _MAX_HEAD_LENGTH = 0xFFFF  # so that their product fits the 32 bits it is given
 _ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
+_HEAD_LENGTHS = ("attention.key_length", "attention.value_length", "rope.dimension_count")
 _EPSILONS = ("attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon")
 _HEAD_TENSORS = {
     "attention.head_count": "attn_q.weight",
@@ -101,6 +103,7 @@ def _check_sizes(header: GGUFHeader) -> None:
         else isinstance(used, tuple) or (isinstance(used, int) and 0 < used <= experts),
         "rope.scaling.type": header.setting("rope.scaling.type") in (None, *_ROPE_SCALINGS),
         **{name: _is_epsilon(header.setting(name)) for name in _EPSILONS},
+        **{name: (header.number(name) or 0) <= _MAX_HEAD_LENGTH for name in _HEAD_LENGTHS},
         **{name: _has_heads(header, name) for name in _HEAD_TENSORS},
     }
     for name, sound in checks.items():
@@ -121,10 +124,12 @@ def _has_heads(header: GGUFHeader, name: str) -> bool:
     """Whether every layer that has the tensor also has heads; the others may have none."""
     heads = header.setting(name)
     if not isinstance(heads, tuple):
-        return heads is None or (isinstance(heads, int) and heads >= 0)
+        return heads is None or (isinstance(heads, int) and 0 <= heads <= _MAX_HEADS)
     tensor = _HEAD_TENSORS[name]
     return all(
-        isinstance(count, int) and (count > 0 or f"blk.{layer}.{tensor}" not in header.tensors)
+        isinstance(count, int)
+        and 0 <= count <= _MAX_HEADS
+        and (count > 0 or f"blk.{layer}.{tensor}" not in header.tensors)
         for layer, count in enumerate(heads)
     )
 

@@ -143,6 +143,8 @@ def test_files_that_are_no_models(tmp_path, content, problem):
         ({"llama.nextn_predict_layers": 7}, "llama.nextn_predict_layers"),
         ({"llama.attention.layer_norm_rms_epsilon": float("nan")}, "epsilon is nan"),
         ({"llama.attention.head_count_kv": [2, 0]}, "head_count_kv"),
+        ({"llama.attention.head_count_kv": 2 + 2**28}, "head_count_kv"),
+        ({"llama.attention.key_length": 32 + 2**28}, "key_length"),
         ({"tokenizer.ggml.token_type": [1] * 9}, "token_type does not match"),
         ({"tokenizer.ggml.scores": [1.0] * 2000}, "scores does not match"),
         ({"tokenizer.ggml.tokens": ["a", "b", "a"]}, "has 'a' twice"),
