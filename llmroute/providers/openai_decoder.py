@@ -15,7 +15,7 @@ from ..types.request import Request
 from ..types.text import TextCompletion
 from .base import Chunk
 from .failures import decode, stream_error
-from .repair import NO_INDEX, repair_chunk
+from .repair import NO_INDEX, name_reasoning, repair_chunk
 
 
 class OpenAIDecoder:
@@ -56,6 +56,8 @@ class OpenAIDecoder:
             chunk = self._repaired(event)
         if isinstance(chunk, ChatCompletionChunk):
             for choice in chunk.choices:
+                if choice.delta.__pydantic_extra__:
+                    name_reasoning(choice.delta)
                 if choice.delta.tool_calls:
                     self._number_calls(choice.index, choice.delta.tool_calls)
         return (chunk,)

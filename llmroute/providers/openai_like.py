@@ -25,7 +25,7 @@ from .base import Completion, Decoder, HTTPCall, Provider
 from .failures import decode, stream_error
 from .openai_decoder import OpenAIDecoder
 from .params import select_params
-from .repair import repair_completion
+from .repair import name_reasoning, repair_completion
 
 # Taken by llama.cpp's server and vLLM, not by OpenAI: a row names those it takes in `extra_params`.
 LOCAL_PARAMS = frozenset(
@@ -127,6 +127,9 @@ class OpenAILike(Provider):
             answer = self._parse_leniently(body, request)
         if not isinstance(answer, EmbeddingResponse) and not answer.choices:
             raise self._not_understood("has no choices", body, request)
+        if isinstance(answer, ChatCompletion):
+            for choice in answer.choices:
+                name_reasoning(choice.message)
         return answer
 
     def decoder(self, request: Request) -> Decoder:

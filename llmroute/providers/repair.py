@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, get_args
 
-from ..types.chat import FinishReason
+from ..types.chat import FinishReason, Message
+from ..types.chat_chunk import Delta
 from ..types.request import Request
 
 FINISH_REASONS = frozenset(get_args(FinishReason))
@@ -70,6 +71,13 @@ def translate_finish_reason(choice: dict[str, Any], finish_reasons: Mapping[str,
         ours = finish_reasons.get(reason) or _COMMON_FINISH_REASONS.get(reason.lower())
         choice["finish_reason"] = ours
         choice.setdefault("native_finish_reason", reason)
+
+
+def name_reasoning(said: Message | Delta) -> None:
+    """Copies the thinking that OpenRouter, Groq and newer vLLM call `reasoning`."""
+    reasoning = (said.__pydantic_extra__ or {}).get("reasoning")
+    if isinstance(reasoning, str) and said.reasoning_content is None:
+        said.reasoning_content = reasoning
 
 
 def _fill_in(payload: dict[str, Any], request: Request, kind: str) -> None:

@@ -253,6 +253,15 @@ def test_a_content_in_parts_becomes_a_text() -> None:
     assert (message.content, message.reasoning_content) == ("Yes!", "Hm.")
 
 
+def test_thinking_has_one_name() -> None:
+    said = {"role": "assistant", "content": "Yes", "reasoning": "Hm."}
+    message = parsed(choice(message=said)).choices[0].message
+    assert (message.reasoning_content, message["reasoning"]) == ("Hm.", "Hm.")
+    (chunk,) = decoded(stream(delta(reasoning="Hm.")))
+    assert isinstance(chunk, ChatCompletionChunk)
+    assert chunk.choices[0].delta.reasoning_content == "Hm."
+
+
 @pytest.mark.parametrize("part", [{"type": "image"}, {"type": "text"}, {"type": []}, "text"])
 def test_a_part_that_is_no_text_is_not_dropped_in_silence(part: object) -> None:
     with pytest.raises(APIResponseValidationError, match=r"choices\.0\.message\.content"):
