@@ -78,7 +78,7 @@ class _Exchange(Generic[C]):
             raw = self._unpacker.feed(raw)
             if self.ended:
                 self._unpacker.close()
-        if self.ended and self._let_go() is not None:
+        if self.ended and self.let_go() is not None:
             if connection.http.renew():
                 self._pool.give(self.goal.origin, connection)
             else:
@@ -87,7 +87,7 @@ class _Exchange(Generic[C]):
 
     def drop(self) -> None:
         """Closes the connection."""
-        if (connection := self._let_go()) is not None:
+        if (connection := self.let_go()) is not None:
             connection.close()
 
     def failed(self, exc: BaseException) -> APIError:
@@ -95,7 +95,8 @@ class _Exchange(Generic[C]):
         self.drop()
         return network_error(exc, self.goal, self.limits, self.phase)
 
-    def _let_go(self) -> C | None:
+    def let_go(self) -> C | None:
+        """Hands the connection over; `None` if that has happened before."""
         try:
             return self._held.pop()
         except IndexError:
@@ -160,6 +161,9 @@ class _DirectResponse(HTTPResponse):
         raise StopIteration
 
     def close(self) -> None:
+        self._exchange.drop()
+
+    def __del__(self) -> None:  # a stream that was left early and forgotten
         self._exchange.drop()
 
 
@@ -234,3 +238,8 @@ class _AsyncDirectResponse(AsyncHTTPResponse):
 
     async def aclose(self) -> None:
         self._exchange.drop()
+
+    def __del__(self) -> None:
+        # A stream that was left early and forgotten: the loop would hold its socket for ever.
+        if (connection := self._exchange.let_go()) is not None:
+            connection.close_soon()

@@ -219,8 +219,9 @@ class AsyncConnection:
 
     async def receive(self, end: float | None) -> bytes:
         """What arrives next; `b""` when the server has closed."""
+        seconds = left(end)
         if not self._arrived and not self._ended:
-            await self._wait(left(end))
+            await self._wait(seconds)
         if not self._arrived:
             if self._failure is not None:
                 raise self._failure
@@ -243,6 +244,11 @@ class AsyncConnection:
             self._end(ConnectionError("the connection was closed on this side"))
         if self._transport is not None:
             self._transport.abort()
+
+    def close_soon(self) -> None:
+        """Drops the connection, from any thread."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.close)
 
     async def _wait(self, seconds: float | None) -> None:
         self._waiter = waiter = self._loop.create_future()

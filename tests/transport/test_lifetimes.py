@@ -121,6 +121,30 @@ def test_a_closed_async_stream_wakes_its_reader() -> None:
         asyncio.run(run())
 
 
+def test_a_stream_that_is_left_and_forgotten_is_closed() -> None:
+    transport = HTTPTransport()
+    with ScriptedServer(BEGUN) as server:
+        for piece in transport.open(post(server.url), limits()):
+            assert piece == b"x"
+            break
+        gc.collect()
+        assert server.gone.wait(5)
+
+
+def test_an_async_stream_that_is_left_and_forgotten_is_closed() -> None:
+    transport = AsyncHTTPTransport()
+    with ScriptedServer(BEGUN) as server:
+
+        async def run() -> None:
+            async for piece in await transport.open(post(server.url), limits()):
+                assert piece == b"x"
+                break
+            gc.collect()
+            assert await asyncio.to_thread(server.gone.wait, 5)
+
+        asyncio.run(run())
+
+
 def test_closing_from_another_thread_wakes_the_reader() -> None:
     transport = HTTPTransport()
     with ScriptedServer(BEGUN) as server:
