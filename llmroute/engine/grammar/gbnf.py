@@ -1,0 +1,296 @@
+"""Grammars as values, and their text in GBNF, the dialect llama.cpp reads.
+
+The text is safe by construction: whatever llama.cpp would reject, crash on or take long for is a
+`GrammarError` before it sees any of it. Found by trying, with llama.cpp 0c1e57098: 2,001
+repetitions are refused or taken as "any number", groups nested 100,000 deep and chains of 100,000
+rules overflow the stack, 10,000 alternatives at one place take seconds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from .charset import Ranges
+
+MAX_REPEATS = 10_000
+"""The largest bound of a repetition."""
+MAX_SIZE = 200_000
+"""The largest size of a grammar: characters of its text, and elements of its repetitions."""
+_BLOCK = 64
+_MAX_NAMED = 1_000
+"""Rules of one grammar that can follow each other without a character between them."""
+
+
+class GrammarError(ValueError):
+    """A grammar that cannot be used; the message says why."""
+
+    path: str | None = None
+    """Where in a schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lit:
+    """Exactly this text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chars:
+    """One character of a set."""
+
+    ranges: Ranges
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """Another rule."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seq:
+    """One after the other."""
+
+    parts: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alt:
+    """One of several."""
+
+    options: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """`item` from `low` to `high` times; `None` is without end. Made by `Rules.repeat`."""
+
+    item: Ref | Chars
+    low: int
+    high: int | None
+
+
+Expr: TypeAlias = Lit | Chars | Ref | Seq | Alt | Repeat
+
+EMPTY = Seq(())
+
+
+def seq(*parts: Expr | str) -> Expr:
+    """One after the other; a `str` stands for itself."""
+    return Seq(tuple(Lit(part) if isinstance(part, str) else part for part in parts))
+
+
+def alt(options: Sequence[Expr]) -> Expr:
+    """One of several; there must be one."""
+    return options[0] if len(options) == 1 else Alt(tuple(options))
+
+
+def maybe(item: Expr) -> Expr:
+    """The item or nothing."""
+    return Alt((item, EMPTY))
+
+
+class Rules:
+    """The rules of a grammar while it is made."""
+
+    def __init__(self) -> None:
+        self._rules: dict[str, Expr] = {}
+        self._names: Counter[str] = Counter()
+
+    def reserve(self, hint: str) -> Ref:
+        """A new name, for a rule that is defined later: rules may refer to each other."""
+        self._names[hint] += 1
+        return Ref(f"{hint}-{self._names[hint]}")
+
+    def define(self, ref: Ref, expr: Expr) -> Ref:
+        """Say what a reserved name stands for."""
+        self._rules[ref.name] = expr
+        return ref
+
+    def new(self, hint: str, expr: Expr) -> Ref:
+        """A new rule, named after `hint` (letters only)."""
+        return self.define(self.reserve(hint), expr)
+
+    def shared(self, name: str, expr: Expr) -> Ref:
+        """The rule of this name, which is the same in every grammar."""
+        self._rules.setdefault(name, expr)
+        return Ref(name)
+
+    def repeat(self, item: Expr, low: int, high: int | None) -> Expr:
+        """`item` from `low` to `high` times; `None` is without end.
+
+        Long repetitions are made of blocks, which llama.cpp reads faster and without a limit.
+        """
+        if max(low, high or 0) > MAX_REPEATS:
+            raise GrammarError(f"repeats more than {MAX_REPEATS:,} times are not supported")
+        if high == 0:
+            return EMPTY
+        one = item if isinstance(item, Ref | Chars) else self.new("item", item)
+        rest = Repeat(one, 0, None) if high is None else self._up_to(one, high - low)
+        return Seq((self._exactly(one, low), rest)) if low else rest
+
+    def _exactly(self, item: Ref | Chars, count: int) -> Expr:
+        if count <= _BLOCK:
+            return Repeat(item, count, count)
+        blocks, rest = divmod(count, _BLOCK)
+        return Seq((Repeat(self._block(item), blocks, blocks), Repeat(item, rest, rest)))
+
+    def _up_to(self, item: Ref | Chars, count: int) -> Expr:
+        if count <= _BLOCK:
+            return Repeat(item, 0, count)
+        blocks, rest = divmod(count, _BLOCK)
+        block = self._block(item)
+        fewer = Seq((Repeat(block, 0, blocks - 1), Repeat(item, 0, _BLOCK - 1)))
+        return Alt((fewer, Seq((Repeat(block, blocks, blocks), Repeat(item, 0, rest)))))
+
+    def _block(self, item: Ref | Chars) -> Ref:
+        return self.new("block", Repeat(item, _BLOCK, _BLOCK))
+
+    def text(self, root: Expr) -> str:
+        """The whole grammar, beginning at `root`.
+
+        Raises `GrammarError` if it is too large, if some rule can never be completed, or if one can
+        begin with itself.
+        """
+        rules = {"root": root, **self._rules}
+        if sum(map(_weight, rules.values())) > MAX_SIZE:
+            raise GrammarError(f"it makes a grammar of more than {MAX_SIZE:,} elements")
+        _check(rules)
+        text = "\n".join(f"{name} ::= {_render(expr)}" for name, expr in rules.items()) + "\n"
+        if len(text) > MAX_SIZE:
+            raise GrammarError(f"it makes a grammar of more than {MAX_SIZE:,} characters")
+        return text
+
+
+def _parts(expr: Expr) -> tuple[Expr, ...]:
+    match expr:
+        case Seq(parts):
+            return parts
+        case Alt(options):
+            return options
+        case Repeat(item):
+            return (item,)
+    return ()
+
+
+def _weight(expr: Expr) -> int:
+    if isinstance(expr, Repeat):
+        return max(expr.low, expr.high or 1)
+    if isinstance(expr, Lit):
+        return len(expr.text)
+    return 1 + sum(map(_weight, _parts(expr)))
+
+
+def _check(rules: dict[str, Expr]) -> None:
+    if not _spreading(rules, nullable=False) >= {"root"}:
+        raise GrammarError("nothing can ever match it: it contains itself without an end")
+    empty = _spreading(rules, nullable=True)
+    for expr in rules.values():
+        _check_repeats(expr, empty)
+    firsts = {name: list(_firsts(expr, empty)) for name, expr in rules.items()}
+    _check_left(firsts)
+
+
+def _spreading(rules: dict[str, Expr], *, nullable: bool) -> set[str]:
+    """The rules that match some text, or with `nullable` the empty text."""
+    known: set[str] = set()
+    while True:
+        more = {name for name, expr in rules.items() if _can(expr, known, nullable)}
+        if more == known:
+            return known
+        known = more
+
+
+def _can(expr: Expr, known: set[str], nullable: bool) -> bool:
+    match expr:
+        case Lit(text):
+            return not (nullable and text)
+        case Chars(ranges):
+            return bool(ranges) and not nullable
+        case Ref(name):
+            return name in known
+        case Seq(parts):
+            return all(_can(part, known, nullable) for part in parts)
+        case Alt(options):
+            return any(_can(option, known, nullable) for option in options)
+        case Repeat(item, low):
+            return not low or _can(item, known, nullable)
+
+
+def _check_repeats(expr: Expr, empty: set[str]) -> None:
+    if isinstance(expr, Repeat) and expr.high is None and _can(expr.item, empty, nullable=True):
+        raise GrammarError("it repeats without end what may be empty")
+    for part in _parts(expr):
+        _check_repeats(part, empty)
+
+
+def _firsts(expr: Expr, empty: set[str]) -> Iterator[str]:
+    """The rules that `expr` can begin with."""
+    match expr:
+        case Ref(name):
+            yield name
+        case Alt(options):
+            for option in options:
+                yield from _firsts(option, empty)
+        case Seq(parts):
+            for part in parts:
+                yield from _firsts(part, empty)
+                if not _can(part, empty, nullable=True):
+                    return
+        case Repeat(item):
+            yield from _firsts(item, empty)
+
+
+def _check_left(firsts: dict[str, list[str]]) -> None:
+    """Peels off rules that begin with none but peeled ones; what remains begins with itself."""
+    left = {name: set(names) for name, names in firsts.items()}
+    for _ in range(_MAX_NAMED):
+        done = {name for name, names in left.items() if not names & left.keys()}
+        if not done:
+            break
+        left = {name: names for name, names in left.items() if name not in done}
+    if left:
+        raise GrammarError("it refers to itself without anything between")
+
+
+def _render(expr: Expr) -> str:
+    match expr:
+        case Lit(text):
+            return '"' + "".join(map(_in_literal, text)) + '"'
+        case Chars(ranges):
+            return "[" + "".join(map(_range, ranges)) + "]"
+        case Ref(name):
+            return name
+        case Seq(parts):
+            return " ".join(map(_render, parts)) or '""'
+        case Alt(options):
+            return "(" + " | ".join(map(_render, options)) + ")"
+        case Repeat(item, low, high):
+            bounds = f"{low}" if low == high else f"{low},{'' if high is None else high}"
+            return f"{_render(item)}{{{bounds}}}" if high != 0 else '""'
+
+
+def _in_literal(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    return character if character.isascii() and character.isprintable() else _code(ord(character))
+
+
+def _range(range_: tuple[int, int]) -> str:
+    first, last = range_
+    return _in_class(first) if first == last else f"{_in_class(first)}-{_in_class(last)}"
+
+
+def _in_class(code: int) -> str:
+    return chr(code) if code < 0x80 and chr(code).isalnum() else _code(code)
+
+
+def _code(code: int) -> str:
+    if code <= 0xFF:
+        return f"\\x{code:02X}"
+    return f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"
