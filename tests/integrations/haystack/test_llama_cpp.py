@@ -1,0 +1,180 @@
+"""LlamaCppChatGenerator and LlamaCppGenerator on real, tiny models."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from pathlib import Path
+
+import pytest
+from haystack.dataclasses import ChatMessage, ImageContent
+
+from llmroute import loaded_models
+from llmroute.errors import NotFoundError, UnsupportedParamsError
+from llmroute.integrations.haystack import (
+    LlamaCppChatGenerator,
+    LlamaCppGenerator,
+    LLMRouteChatGenerator,
+)
+
+pytestmark = pytest.mark.native
+
+PIXEL = "iVBORw0KGgo="  # how any PNG begins
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+)
+
+
+def loaded(path):
+    """How the model is loaded, for each time it is."""
+    real = str(Path(path).resolve())
+    return [model.options for model in loaded_models() if model.path == real]
+
+
+@pytest.fixture
+def fresh(scripted, tmp_path):
+    """A model file of this test's own."""
+    copy = tmp_path / "fresh.gguf"
+    copy.write_bytes(scripted("Hello from this process.").read_bytes())
+    return str(copy)
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        LlamaCppChatGenerator,
+        LlamaCppGenerator,
+        lambda path: LLMRouteChatGenerator(f"llamacpp/{path}"),
+    ],
+    ids=["chat", "text", "llmroute"],
+)
+def test_warm_up_and_close(fresh, how, make):
+    def do(name):
+        if how == "sync":
+            return getattr(component, name)()
+        return asyncio.run(getattr(component, f"{name}_async")())
+
+    component, other = make(fresh), make(fresh)
+    do("close")  # nothing is loaded yet
+    do("warm_up")
+    assert len(loaded(fresh)) == 1
+    other.run("Hi")
+    assert len(loaded(fresh)) == 1
+    do("close")
+    assert len(loaded(fresh)) == 1, "another component still uses it"
+    other.close()
+    assert loaded(fresh) == []
+    assert component.run("Hi")["replies"], "a run loads it again"
+    do("close")
+    do("close")
+    assert loaded(fresh) == []
+
+
+def test_a_component_that_is_gone_holds_no_model(fresh):
+    LlamaCppChatGenerator(fresh).run("Hi")
+    gc.collect()  # Haystack's sockets and the component hold each other
+    component = LlamaCppChatGenerator(fresh)
+    component.run("Hi")
+    component.close()
+    assert loaded(fresh) == []
+
+
+@pytest.mark.parametrize("make", [LlamaCppChatGenerator, LlamaCppGenerator])
+def test_model_kwargs_win_and_are_not_changed(fresh, make):
+    load = {"model_path": fresh, "n_ctx": 512, "n_batch": 32, "verbose": True, "logits_all": True}
+    before = dict(load)
+    component = make("nowhere.gguf", n_ctx=1024, n_batch=64, model_kwargs=load)
+    assert component.run("Hi")["replies"]
+    (options,) = loaded(fresh)
+    assert (options.n_ctx, options.n_batch) == (512, 32)
+    assert load == before == component.model_kwargs
+    component.close()
+    component = make(fresh, n_ctx=1024, n_batch=64)
+    component.warm_up()
+    (options,) = loaded(fresh)
+    assert (options.n_ctx, options.n_batch) == (1024, 64)
+    component.close()
+
+
+@pytest.mark.parametrize("make", [LlamaCppChatGenerator, LlamaCppGenerator])
+def test_what_is_no_load_option_is_told(fresh, make):
+    with pytest.raises(UnsupportedParamsError, match="n_gpu_layers"):
+        make(fresh, model_kwargs={"n_gpu_layer": 1}).warm_up()
+
+
+def test_no_such_file(local_component):
+    component = type(local_component)("/nowhere/at-all.gguf")
+    for call in (component.warm_up, lambda: component.run("Hi")):
+        with pytest.raises(NotFoundError, match="at-all"):
+            call()
+
+
+def test_generation_kwargs(spoken):
+    component = LlamaCppChatGenerator(spoken, generation_kwargs={"max_tokens": 1, "top_k": 5})
+    (short,) = component.run("Hi")["replies"]
+    assert (short.text, short.meta["finish_reason"]) == ("Hello", "length")
+    (longer,) = component.run("Hi", {"max_tokens": 2, "mirostat_mode": 0})["replies"]
+    assert longer.text == "Hello from"
+    assert len(component.run("Hi", {"n": 3})["replies"]) == 3
+    with pytest.raises(UnsupportedParamsError, match="max_tokens"):
+        component.run("Hi", {"max_token": 2})
+
+
+def test_a_texts_meta_is_the_whole_response(spoken):
+    result = LlamaCppGenerator(spoken).run("Once", {"max_tokens": 2, "n": 2})
+    assert result["replies"] == ["Hello from"] * 2
+    (first, second) = result["meta"]
+    assert first == second
+    assert first is not second
+    assert first["object"] == "text_completion"
+    assert [choice["finish_reason"] for choice in first["choices"]] == ["length"] * 2
+    assert first["usage"]["completion_tokens"] == 4
+
+
+def test_chat_format_and_seed_of_llama_cpp_python(scripted):
+    base = str(scripted("Fine.", chat_template=None))
+    with pytest.raises(Exception, match="chat template"):
+        LlamaCppChatGenerator(base).run("Hi")
+    component = LlamaCppChatGenerator(base, model_kwargs={"chat_format": "chatml", "seed": 3})
+    assert component.run("Hi")["replies"][0].text == "Fine."
+    with pytest.raises(ValueError, match="chatml"):
+        LlamaCppChatGenerator(base, model_kwargs={"chat_format": "alpaca"}).run("Hi")
+
+
+def test_a_random_seed_of_model_kwargs_repeats_an_answer(tiny_random):
+    def said(**load):
+        component = LlamaCppChatGenerator(str(tiny_random), model_kwargs=load)
+        (reply,) = component.run("Hi", {"max_tokens": 20, "temperature": 1.5})["replies"]
+        return reply._content
+
+    assert said(seed=5) == said(seed=5)
+    assert said() != said()
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"chat_handler_name": "Qwen25VLChatHandler"}, "model_clip_path is missing"),
+        ({"model_clip_path": "mmproj.gguf"}, "chat_handler_name is missing"),
+        ({"chat_handler_name": "NoHandler", "model_clip_path": "x"}, "Unknown chat handler"),
+    ],
+)
+def test_chat_handlers(options, problem):
+    with pytest.raises(ValueError, match=problem):
+        LlamaCppChatGenerator("model.gguf", **options)
+
+
+def test_handlers_that_llama_cpp_python_has():
+    from llama_cpp import llama_chat_format
+
+    from haystack_integrations.components.generators.llmroute.llama_cpp_chat import _CHAT_HANDLERS
+
+    defined = {name for name in vars(llama_chat_format) if name.endswith("ChatHandler")}
+    assert defined - _CHAT_HANDLERS == set()
+
+
+def test_image_formats(spoken):
+    image = ImageContent(base64_image=PIXEL, mime_type="image/tiff", validation=False)
+    message = ChatMessage.from_user(content_parts=["Look:", image])
+    with pytest.raises(ValueError, match="image/tiff"):
+        LlamaCppChatGenerator(spoken).run([message])
