@@ -24,8 +24,6 @@ from llmroute.types.chat import ChatCompletion
 from llmroute.types.usage import Usage
 
 PIXEL = "iVBORw0KGgo="  # how any PNG begins
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
-)
 CALL = ToolCall(id="c", tool_name="weather", arguments={"city": "Zürich"})
 
 

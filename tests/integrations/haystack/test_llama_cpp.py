@@ -20,8 +20,6 @@ from llmroute.integrations.haystack import (
 pytestmark = pytest.mark.native
 
 PIXEL = "iVBORw0KGgo="  # how any PNG begins
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
-)
 
 
 def loaded(path):
