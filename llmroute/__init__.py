@@ -9,8 +9,6 @@ Importing this package loads nothing; each name is loaded when it is first used.
 
 from __future__ import annotations
 
-from typing import Any
-
 from .version import __version__ as __version__
 
 # Where each public name lives; `__init__.pyi` tells type checkers the same.
@@ -84,7 +82,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted([*_HOME, "__version__"])
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
