@@ -33,9 +33,9 @@ REAL_MODEL = os.environ.get("LLMROUTE_TEST_MODEL")
 @pytest.fixture
 def real_model() -> Path:
     """The path of the 270M model."""
-    if REAL_MODEL is None:
+    if not REAL_MODEL:
         pytest.skip("LLMROUTE_TEST_MODEL is not set")
-    return Path(REAL_MODEL).resolve()
+    return Path(REAL_MODEL).absolute()
 
 
 @pytest.fixture(scope="package", autouse=True)
