@@ -62,9 +62,8 @@ class _Exchange(Generic[C]):
         try:
             return self._held[0]
         except IndexError:
-            raise APIConnectionError(
-                f"{self.goal.url}: the answer was closed before its end.", url=self.goal.url
-            ) from None
+            message = "The answer was closed before its end."
+            raise APIConnectionError(message, url=self.goal.url) from None
 
     def take(self, raw: bytes, connection: C) -> bytes:
         """Takes a piece of the body as it came; the piece unpacked, which may be empty.
