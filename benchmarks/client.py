@@ -119,7 +119,7 @@ def starts(bench: Bench, names: list[str], rounds: int) -> None:
             values = [bench.run(name, scenario) for _ in range(rounds + 2)]
             ms = statistics.median(v["ms"] for v in values)
             mb = statistics.median(v["mb"] for v in values)
-            cells.append(f"{ms:.0f}, {mb:.1f}")
+            cells.append(f"{ms:.1f}, {mb:.1f}")
         row([title, *cells])
 
 
