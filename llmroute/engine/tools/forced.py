@@ -1,0 +1,35 @@
+"""The grammar that makes a model call a tool, in its family's own way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..grammar.gbnf import GrammarError, Rules, alt, seq
+from ..grammar.json_schema import refused, schema_expr
+from .families import Family
+
+_MAX_CALLS = 16
+"""In one answer, where several are allowed."""
+
+
+def calls_grammar(family: Family, parameters: Mapping[str, Any], *, parallel: bool) -> str:
+    """GBNF text for one call, or with `parallel` several, with arguments valid by their schemas.
+
+    Raises `BadRequestError` for a schema that is not taken.
+    """
+    rules = Rules()
+    calls = []
+    for name, schema in parameters.items():
+        before, after = family.around(name)
+        try:
+            calls.append(seq(before, schema_expr(rules, schema), after))
+        except GrammarError as error:
+            error.path = f"{error.path or '#'} of {name}'s parameters"
+            raise refused(error, "tools") from None
+    call = rules.new("call", alt(calls))
+    more = rules.repeat(seq(family.between, call), 0, _MAX_CALLS - 1 if parallel else 0)
+    try:
+        return rules.text(seq(family.begin, call, more, family.end))
+    except GrammarError as error:
+        raise refused(error, "tools") from None
