@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ..errors import BadRequestError, UnsupportedOperationError
-from .jinja import compile_template
+from .probe import loses_system, wants_parts, with_parts
+from .tool_messages import arrange_tools
 
 JSON: TypeAlias = Any
 
@@ -19,18 +17,16 @@ def normalise(messages: Sequence[Mapping[str, JSON]], template: str) -> list[dic
 
     A list of text parts becomes one text (unless the template only knows lists), `developer`
     becomes `system` in a template that doesn't know it, what the system says goes before the next
-    user's text where the template would refuse or lose it, tool-call arguments become objects
-    where the template writes them as JSON itself, and keys that are `None` are left out.
+    user's text where the template would refuse or lose it, calls of tools and their results come
+    in a form that it shows (see `tool_messages`), and keys that are `None` are left out.
 
     Raises `UnsupportedOperationError` for images and audio, `BadRequestError` for other parts.
     """
     result = [_message(message, template) for message in messages]
-    if any(message.get("role") == "system" for message in result) and _loses_system(template):
+    if any(message.get("role") == "system" for message in result) and loses_system(template):
         result = _with_system_in_user(result)
-    if _wants_parts(template):
-        for message in result:
-            message["content"] = [{"type": "text", "text": message["content"]}]
-    return result
+    result = arrange_tools(result, template)
+    return with_parts(result) if wants_parts(template) else result
 
 
 def _message(message: Mapping[str, JSON], template: str) -> dict[str, JSON]:
@@ -38,8 +34,6 @@ def _message(message: Mapping[str, JSON], template: str) -> dict[str, JSON]:
     if result.get("role") == "developer" and "developer" not in template:
         result["role"] = "system"
     result["content"] = _text(message.get("content"))
-    if calls := message.get("tool_calls"):
-        result["tool_calls"] = [_tool_call(call, template) for call in calls]
     return result
 
 
@@ -85,57 +79,3 @@ def _part_text(part: JSON) -> str:
     raise BadRequestError(
         f"A part of a message's content must be a text part, not {part!r:.100}.", param="messages"
     )
-
-
-def _tool_call(call: Mapping[str, JSON], template: str) -> dict[str, JSON]:
-    function = dict(call.get("function") or {})
-    arguments = function.get("arguments")
-    if isinstance(arguments, str) and not _wants_argument_text(template):
-        with suppress(ValueError):  # what is no JSON, the template shows as it is
-            function["arguments"] = json.loads(arguments or "{}")
-    return {**call, "function": function}
-
-
-_NEEDLE = "Needle"
-
-
-def _said(role: str, text: str, as_parts: bool) -> dict[str, JSON]:
-    return {"role": role, "content": [{"type": "text", "text": text}] if as_parts else text}
-
-
-def _try(template: str, *messages: Mapping[str, JSON]) -> str:
-    """What the template makes of sample messages; `""` if it doesn't take them."""
-    try:
-        return compile_template(template)(
-            messages=messages, tools=None, add_generation_prompt=True, bos_token="", eos_token=""
-        )
-    except BadRequestError:
-        return ""
-
-
-@lru_cache(maxsize=64)
-def _loses_system(template: str) -> bool:
-    """Whether it refuses or leaves out what the system says, and takes the rest."""
-    as_parts = _wants_parts(template)
-    user, system = _said("user", _NEEDLE, as_parts), _said("system", "Instruction", as_parts)
-    takes_user = _NEEDLE in _try(template, user)
-    return takes_user and "Instruction" not in _try(template, system, user)
-
-
-@lru_cache(maxsize=64)
-def _wants_parts(template: str) -> bool:
-    """Whether a text is lost on it and a list of parts is not, as with some image models."""
-    if _NEEDLE in _try(template, _said("user", _NEEDLE, as_parts=False)):
-        return False
-    return _NEEDLE in _try(template, _said("user", _NEEDLE, as_parts=True))
-
-
-@lru_cache(maxsize=64)
-def _wants_argument_text(template: str) -> bool:
-    """Whether it prints tool-call arguments as they are, so that an object would come out as
-    Python's."""
-    function = {"name": "f", "arguments": {_NEEDLE: 1}}
-    call = {"id": "call12345", "type": "function", "function": function}
-    asked = _said("user", "Question", as_parts=False)
-    shown = _try(template, asked, {"role": "assistant", "content": "", "tool_calls": [call]})
-    return f"{{'{_NEEDLE}'" in shown

@@ -199,9 +199,9 @@ def test_tools_and_variables_reach_the_template():
 
 
 def test_a_refusal_in_the_template_s_own_words():
-    calls = {**CALL, "tool_calls": CALL["tool_calls"] * 2}
-    with pytest.raises(BadRequestError, match="refuses these messages: This model only supports"):
-        _render(LLAMA_3, USER, calls)
+    refusing = "{{ raise_exception('Conversations must begin with a poem') }}"
+    with pytest.raises(BadRequestError, match="refuses these messages: Conversations must begin"):
+        _render(refusing, USER)
 
 
 @pytest.mark.parametrize(
