@@ -30,6 +30,8 @@ class Scheduler:
         self.waiting: deque[Choice] = deque()
         self.active: list[Choice] = []
         """In the order they were admitted."""
+        self._full = False
+        """Whether the cache proved too small for those active; until one ends, none is admitted."""
 
     @property
     def busy(self) -> bool:
@@ -78,6 +80,8 @@ class Scheduler:
                 choice.chain.free()
 
     def _retire(self, choice: Choice) -> None:
+        """Let a choice go that is complete or not wanted."""
+        self._full = False
         self._release(choice)
         choice.chain.free()
 
@@ -92,6 +96,8 @@ class Scheduler:
 
     def _admit(self) -> None:
         """Start waiting choices in their order, as long as sequences and cells are free."""
+        if self._full and self.active:
+            return
         passed: list[Choice] = []
         while self.waiting and self._free:
             choice = self.waiting.popleft()
@@ -176,7 +182,7 @@ class Scheduler:
             choice.tokens.append(token)
 
     def _make_room(self) -> None:
-        """The cache is full: the youngest answer gives its cells back and starts again later.
+        """The cache is full: the youngest answer gives its cells back until another has ended.
 
         Nothing of it is lost but time: it keeps its tokens and its sampler.
         """
@@ -186,6 +192,7 @@ class Scheduler:
         else:
             self._release(youngest)
             self.waiting.appendleft(youngest)
+            self._full = True
 
 
 def _cells(choice: Choice) -> int:

@@ -52,7 +52,8 @@ def call(
     is_chat = isinstance(prompt, list) and prompt and isinstance(prompt[0], dict)
     operation = "chat" if is_chat else "text"
     params = {"temperature": 0} | params
-    return LocalCall(str(model), operation, prompt, params, load or {})
+    # Two threads that wait for each other crawl where other tests take the second core.
+    return LocalCall(str(model), operation, prompt, params, {"n_threads": 1} | (load or {}))
 
 
 def run(wanted: LocalCall, timeout: Timeout = PATIENT) -> Result:

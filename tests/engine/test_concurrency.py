@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -151,7 +152,7 @@ def test_a_loop_that_closes_takes_its_calls_along(tiny_random: Path) -> None:
     ids=["first", "idle"],
 )
 def test_time_limits(tiny_random: Path, timeout: Timeout, said: str) -> None:
-    warm_up(str(tiny_random))
+    warm_up(str(tiny_random), n_threads=1)
     for runner in (run, lambda *args: asyncio.run(arun(*args))):
         with pytest.raises(APITimeoutError, match=said):
             runner(endless(tiny_random), timeout)
@@ -241,3 +242,32 @@ def test_loading_in_several_threads(scripted: Scripted) -> None:
     with ThreadPoolExecutor(len(models)) as threads:
         texts = list(threads.map(load, models))
     assert texts == [f"I am number {number}." for number in range(4)]
+
+
+def test_a_mix_of_everything_ends_in_right_answers(tiny_random: Path) -> None:
+    """Choices that share prompts, a cache too small, a batch too small, and readers who leave."""
+    load = {"n_ctx": 600, "n_parallel": 5, "n_batch": 64}
+    rng = random.Random(1)
+    cases = [
+        ([rng.randrange(40, 90) for _ in range(rng.choice([1, 3, 20, 100, 250]))], limit)
+        for limit in (1, 5, 30, 120)
+        for _ in range(5)
+    ]
+    alone = [run(call(tiny_random, p, max_tokens=m, load=load)).text for p, m in cases]
+
+    def work(seed: int) -> None:
+        own = random.Random(seed)
+        for _ in range(15):
+            if own.random() < 0.2:
+                stream = open_local(endless(tiny_random, **load), PATIENT)
+                for _ in range(own.randrange(3)):
+                    next(stream)
+                continue  # and leave the stream to the garbage collector
+            number, n = own.randrange(len(cases)), own.choice([1, 1, 2, 4])
+            prompt, limit = cases[number]
+            result = run(call(tiny_random, prompt, max_tokens=limit, n=n, load=load))
+            assert result.texts == [alone[number]] * n
+
+    with ThreadPoolExecutor(12) as threads:
+        list(threads.map(work, range(12)))
+    settle(tiny_random)

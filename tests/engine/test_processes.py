@@ -27,7 +27,7 @@ MODEL = sys.argv[1]
 PATIENT = Timeout(first_token=30.0, idle=30.0)
 
 def call(**params):
-    load = params.pop("load", {})
+    load = {"n_threads": 1} | params.pop("load", {})
     return LocalCall(MODEL, "text", params.pop("prompt", "Once"), {"temperature": 0} | params, load)
 
 def text(**params):
