@@ -9,7 +9,8 @@ rules overflow the stack, 10,000 alternatives at one place take seconds.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -192,18 +193,37 @@ def _check(rules: dict[str, Expr]) -> None:
     empty = _spreading(rules, nullable=True)
     for expr in rules.values():
         _check_repeats(expr, empty)
-    firsts = {name: list(_firsts(expr, empty)) for name, expr in rules.items()}
+    firsts = {name: set(_firsts(expr, empty)) for name, expr in rules.items()}
     _check_left(firsts)
 
 
 def _spreading(rules: dict[str, Expr], *, nullable: bool) -> set[str]:
     """The rules that match some text, or with `nullable` the empty text."""
+    users = _users({name: set(_refs(expr)) for name, expr in rules.items()})
     known: set[str] = set()
-    while True:
-        more = {name for name, expr in rules.items() if _can(expr, known, nullable)}
-        if more == known:
-            return known
-        known = more
+    open_ = list(rules)
+    while open_:
+        name = open_.pop()
+        if name not in known and _can(rules[name], known, nullable):
+            known.add(name)
+            open_ += users[name]
+    return known
+
+
+def _users(uses: Mapping[str, AbstractSet[str]]) -> dict[str, list[str]]:
+    """Which rules use a rule."""
+    users: dict[str, list[str]] = {name: [] for name in uses}
+    for name, used in uses.items():
+        for other in used:
+            users[other].append(name)
+    return users
+
+
+def _refs(expr: Expr) -> Iterator[str]:
+    if isinstance(expr, Ref):
+        yield expr.name
+    for part in _parts(expr):
+        yield from _refs(part)
 
 
 def _can(expr: Expr, known: set[str], nullable: bool) -> bool:
@@ -246,15 +266,21 @@ def _firsts(expr: Expr, empty: set[str]) -> Iterator[str]:
             yield from _firsts(item, empty)
 
 
-def _check_left(firsts: dict[str, list[str]]) -> None:
+def _check_left(firsts: dict[str, set[str]]) -> None:
     """Peels off rules that begin with none but peeled ones; what remains begins with itself."""
-    left = {name: set(names) for name, names in firsts.items()}
+    users = _users(firsts)
+    waits = {name: len(names) for name, names in firsts.items()}
+    layer = [name for name, count in waits.items() if not count]
+    peeled = 0
     for _ in range(_MAX_NAMED):
-        done = {name for name, names in left.items() if not names & left.keys()}
-        if not done:
-            break
-        left = {name: names for name, names in left.items() if name not in done}
-    if left:
+        peeled += len(layer)
+        following = []
+        for user in (user for name in layer for user in users[name]):
+            waits[user] -= 1
+            if not waits[user]:
+                following.append(user)
+        layer = following
+    if peeled < len(firsts):
         raise GrammarError("it refers to itself without anything between")
 
 
