@@ -103,7 +103,7 @@ class ScriptedServer:
             while self._one(connection, number):
                 pass
         except OSError:
-            pass  # the client went away, which is its right
+            self.gone.set()  # the client went away, which is its right
         finally:
             connection.close()
 
