@@ -136,7 +136,7 @@ class Scheduler:
     # One step
 
     def _fill(self) -> list[Choice]:
-        """Put the next tokens into the batch: one for each answer, then prompts in equal shares."""
+        """Put the next tokens into the batch: one for each answer, then those of prompts."""
         batch = self._model.batch
         batch.clear()
         writing = [choice for choice in self.active if choice.pending == 1]
@@ -146,14 +146,10 @@ class Scheduler:
         room = self._model.batch_size - batch.size
         if writing:
             room = max(1, room // _CHUNK_SHARE)
-        batched = writing
-        for position, choice in enumerate(reading):
-            share = min(choice.pending, room // (len(reading) - position))
-            if share:
-                self._put(choice, share)
-                batched.append(choice)
-                room -= share
-        return batched
+        shares = _shares(reading, room)
+        for choice, count in shares:
+            self._put(choice, count)
+        return [*writing, *(choice for choice, _ in shares)]
 
     def _put(self, choice: Choice, count: int) -> None:
         start = choice.computed
@@ -193,6 +189,24 @@ class Scheduler:
             self._release(youngest)
             self.waiting.appendleft(youngest)
             self._full = True
+
+
+def _shares(reading: list[Choice], room: int) -> list[tuple[Choice, int]]:
+    """How many tokens of each prompt to compute.
+
+    The shortest first, so that first tokens come soon and a long prompt holds up nobody; but half
+    of the room is the oldest's, so that short ones that keep coming don't hold it up for ever.
+    """
+    shares = []
+    kept = min(reading[0].pending, -(-room // 2)) if reading else 0
+    room -= kept
+    for choice in sorted(reading, key=lambda choice: choice.pending):
+        own = kept if choice is reading[0] else 0
+        more = min(choice.pending - own, room)
+        room -= more
+        if own + more:
+            shares.append((choice, own + more))
+    return shares
 
 
 def _cells(choice: Choice) -> int:
