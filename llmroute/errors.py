@@ -35,12 +35,15 @@ a message. Every error can be pickled and copied.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from .types.call_info import AttemptRecord
     from .types.chat import ChatCompletion
     from .types.text import TextCompletion
+
+
+APIErrorT = TypeVar("APIErrorT", bound="APIError")
 
 
 class LLMRouteError(Exception):
@@ -107,6 +110,13 @@ class APIError(LLMRouteError):
         """The answer's body, decoded if it was JSON."""
         self.attempts: tuple[AttemptRecord, ...] = ()
         """Every try of the call, in order."""
+
+    def recast(self, kind: type[APIErrorT], message: str) -> APIErrorT:
+        """An error of another class with the same facts, caused by this one."""
+        error = kind(message)
+        error.__dict__.update(self.__dict__, message=message)
+        error.__cause__ = self
+        return error
 
     def __str__(self) -> str:
         where = " at ".join(part for part in (self.model, self.url) if part)

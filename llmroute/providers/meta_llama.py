@@ -97,23 +97,14 @@ class MetaLlama(OpenAILike):
         host = urlsplit(deployment.api_base or "").hostname
         if host != RETIRED_HOST or not _came_from_outside(error):
             return super().explain(error, deployment)
-        retired = ProviderRetiredError(
+        return error.recast(
+            ProviderRetiredError,
             f"Meta ended the Llama API on {RETIRED_ON}: {RETIRED_HOST} no longer serves. Ways on: "
             "another server that speaks its protocol, with api_base= or LLAMA_API_BASE; Meta's "
             "hosted models as meta/... (the Meta Model API, key MODEL_API_KEY); a Llama model on "
             f"this machine as llamacpp/.... (It failed with {type(error).__name__}: "
             f"{error.message})",
-            provider=error.provider,
-            model=error.model,
-            url=error.url,
-            status_code=error.status_code,
-            code=error.code,
-            request_id=error.request_id,
-            headers=error.headers,
-            body=error.body,
         )
-        retired.__cause__ = error
-        return retired
 
 
 def surface(deployment: Deployment) -> str:

@@ -166,20 +166,7 @@ class StreamState:
 def _interrupted(error: APIError) -> StreamInterruptedError:
     if isinstance(error, StreamInterruptedError):
         return error
-    interrupted = StreamInterruptedError(
-        f"The stream broke off: {error.message}",
-        provider=error.provider,
-        model=error.model,
-        url=error.url,
-        status_code=error.status_code,
-        code=error.code,
-        request_id=error.request_id,
-        retry_after=error.retry_after,
-        headers=error.headers,
-        body=error.body,
-    )
-    interrupted.__cause__ = error
-    return interrupted
+    return error.recast(StreamInterruptedError, f"The stream broke off: {error.message}")
 
 
 class _Streamed:
