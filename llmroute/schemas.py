@@ -37,4 +37,6 @@ def strict(schema: Any) -> Any:
     if copy.get("type") == "object" and isinstance(copy.get("properties"), dict):
         copy["additionalProperties"] = False
         copy["required"] = list(copy["properties"])
+    elif copy.get("type") == "object":
+        copy.setdefault("additionalProperties", False)
     return copy

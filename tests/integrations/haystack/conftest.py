@@ -115,6 +115,7 @@ def weather() -> Tool:
             "properties": {
                 "city": {"type": "string"},
                 "options": {"type": "object", "properties": {"units": {"type": "string"}}},
+                "places": {"type": "array", "items": {"type": "object"}},
             },
             "required": ["city"],
         },

@@ -130,7 +130,8 @@ def test_tools_as_they_are_and_strict(run, server, meta, weather):
     assert function["strict"] is True
     parameters = function["parameters"]
     assert parameters["additionalProperties"] is False
-    assert parameters["required"] == ["city", "options"]
+    assert parameters["required"] == ["city", "options", "places"]
+    assert parameters["properties"]["places"]["items"]["additionalProperties"] is False
     inner = parameters["properties"]["options"]
     assert inner["additionalProperties"] is False
     assert inner["required"] == ["units"]
