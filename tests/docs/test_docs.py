@@ -1,6 +1,6 @@
 """The documentation does what it says: every page's Python blocks run.
 
-A page asks for what its examples need by a comment, `<!-- run-with: emulator, openai, model -->`.
+A page asks for what its examples need by a comment, `<!-- run-with: emulator, openai, model, haystack -->`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,11 @@ def setups(scripted: Callable[..., Path]) -> Iterator[dict[str, Callable[[], dic
             path = scripted("Hello from this process.")
             return {"LLMROUTE_MODELS_DIR": str(path.parent), "MODEL": path.name}
 
-        yield {"openai": openai, "emulator": emulator, "model": model}
+        def haystack() -> dict[str, str]:
+            pytest.importorskip("haystack")
+            return {"HAYSTACK_TELEMETRY_ENABLED": "False"}
+
+        yield {"openai": openai, "emulator": emulator, "model": model, "haystack": haystack}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
