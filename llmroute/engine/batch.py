@@ -35,16 +35,24 @@ class Batch:
         """Start the next step."""
         self.size = 0
 
-    def add(self, tokens: Sequence[int], position: int, sequence: int, *, wanted: bool) -> int:
+    def add(
+        self,
+        tokens: Sequence[int],
+        position: int,
+        sequence: int,
+        *,
+        wanted: bool,
+        every: bool = False,
+    ) -> int:
         """Append tokens of one sequence; returns where its last one is.
 
-        `wanted` asks for the distribution after the last of them.
+        `wanted` asks for the outcome after the last of them, `every` after each.
         """
         start, end = self.size, self.size + len(tokens)
         self._tokens[start:end] = tokens
         self._positions[start:end] = range(position, position + len(tokens))
         self._sequences[start:end] = sequence
-        self._wanted[start:end] = 0
+        self._wanted[start:end] = every
         self._wanted[end - 1] = wanted
         self.size = end
         return end - 1

@@ -15,6 +15,9 @@ _SHARE = 4
 """By default the cache takes at most one part in so many of the memory left by the weights."""
 _WITHOUT_FACTS = 4096
 """The window for a file that doesn't say what it was trained for."""
+_FOR_VECTORS = 2048
+"""The largest window by default for vectors: the memory to compute a text at once grows with the
+square of its length."""
 _SMALLEST = 512
 _BYTES = {
     "f32": 4.0,
@@ -62,9 +65,12 @@ def choose(header: GGUFHeader, options: LoadOptions) -> int:
     """
     per_token, free = cache_bytes(header, options), machine.free_memory()
     if options.n_ctx is not None:
+        _check_trained(header, options)
         _check_fits(options.n_ctx, per_token, free)
         return options.n_ctx
     trained = header.context_length or _WITHOUT_FACTS
+    if options.embeddings:
+        trained = min(trained, _FOR_VECTORS)
     if not per_token or free is None:
         return trained
     share = max(0, free - header.file_size) // _SHARE
@@ -75,6 +81,17 @@ def choose(header: GGUFHeader, options: LoadOptions) -> int:
             *(fitting, trained, share // 2**20),
         )
     return min(trained, fitting)
+
+
+def _check_trained(header: GGUFHeader, options: LoadOptions) -> None:
+    """A model for vectors may know its positions by a table, beyond whose end llama.cpp aborts."""
+    trained = header.context_length
+    if options.embeddings and options.n_ctx and trained and options.n_ctx > trained:
+        raise BadRequestError(
+            f"n_ctx={options.n_ctx:,} is more than the {trained:,} tokens that the model was "
+            "trained with.",
+            param="n_ctx",
+        )
 
 
 def _check_fits(n_ctx: int, per_token: int | None, free: int | None) -> None:

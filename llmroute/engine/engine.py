@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from collections import deque
 from pathlib import Path
+from typing import Any
 
 from ..errors import LLMRouteError, RateLimitError, ServiceUnavailableError
 from . import context_size, model, native
 from .gguf import read_header
 from .interrupt import Interrupt
-from .job import Choice, Job, as_ours
+from .job import Job, as_ours
 from .options import LoadOptions
 from .scheduler import Scheduler
-from .starting import choices_of
+from .vectors import VectorScheduler
 
 _loading = threading.Lock()
 """One model loads at a time, so that each sees the memory that the one before it has taken."""
@@ -35,7 +36,7 @@ class Engine:
         """Why loading failed."""
         self._interrupt = Interrupt()
         self._arrived: deque[Job] = deque()
-        self._scheduler: Scheduler | None = None
+        self._scheduler: Scheduler | VectorScheduler | None = None
         # Reentrant: a stream may be garbage-collected, and so cancelled, anywhere.
         self._news = threading.Condition(threading.RLock())
         self._closing = False
@@ -116,10 +117,11 @@ class Engine:
         finally:
             self._loaded.set()
         self._interrupt.watch(flag)
-        scheduler = self._scheduler = Scheduler(loaded, self._interrupt)
+        kind = VectorScheduler if self.options.embeddings else Scheduler
+        scheduler = self._scheduler = kind(loaded, self._interrupt)
         try:
             with native.expected_failures(flag):
-                self._work(loaded, scheduler)
+                self._work(scheduler)
         finally:
             scheduler.fail_all(_closed())
             self._refuse(_closed())
@@ -142,33 +144,33 @@ class Engine:
         while self._arrived:
             self._arrived.popleft().fail(error)
 
-    def _work(self, loaded: model.Model, scheduler: Scheduler) -> None:
+    def _work(self, scheduler: Scheduler | VectorScheduler) -> None:
         while self._has_work(scheduler):
             while self._arrived:
-                self._begin(self._arrived[0], loaded, scheduler)
+                self._begin(self._arrived[0], scheduler)
             try:
                 scheduler.step()
             except Exception as error:  # noqa: BLE001 - its jobs hear of it; the others go on
                 native.logger.exception("A step of %s failed", self.path)
                 scheduler.fail_all(error)
 
-    def _has_work(self, scheduler: Scheduler) -> bool:
+    def _has_work(self, scheduler: Scheduler | VectorScheduler) -> bool:
         """Wait for something to do; `False` when the engine is to close."""
         with self._news:
             while not (self._arrived or scheduler.busy or self._closing):
                 self._news.wait()
             return not self._closing
 
-    def _begin(self, job: Job, loaded: model.Model, scheduler: Scheduler) -> None:
+    def _begin(self, job: Job, scheduler: Scheduler | VectorScheduler) -> None:
         """Let the first of the arrived jobs wait for its turn."""
-        choices: list[Choice] = []
+        prepared: list[Any] = []
         try:
-            choices = [] if job.cancelled else choices_of(job, loaded)
+            prepared = [] if job.cancelled else scheduler.prepare(job)
         except Exception as error:  # noqa: BLE001 - it belongs to this job
             job.fail(error)
         with self._news:  # so that it is counted once
             self._arrived.popleft()
-            scheduler.add(choices)
+            scheduler.add(prepared)
 
 
 def renew_locks() -> None:

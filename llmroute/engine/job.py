@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ..errors import APIError, InternalServerError, LLMRouteError
-from ..providers.base import LocalCall, LocalEvent, LocalToken, LocalUsage
+from ..providers.base import LocalCall, LocalEvent, LocalToken, LocalUsage, LocalVector
 from .answer import Answer
 from .chain import SamplerChain
 from .sampling import Sampling
@@ -48,10 +48,10 @@ class Job:
         given = self.sampling.seed
         self.seed = int.from_bytes(os.urandom(4)) if given is None else given
 
-    def emit(self, event: LocalToken) -> None:
-        """Hand a piece of text to the caller."""
+    def emit(self, event: LocalToken | LocalVector) -> None:
+        """Hand a piece of text, or a vector, to the caller."""
         self._send(event)
-        if event.finish_reason is not None:
+        if isinstance(event, LocalVector) or event.finish_reason is not None:
             self.unfinished -= 1
             if not self.unfinished:
                 self._finish()

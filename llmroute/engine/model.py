@@ -16,11 +16,14 @@ from . import machine, native
 from .batch import Batch
 from .gguf_header import GGUFHeader
 from .options import LoadOptions
+from .pooling import RANK, pooling_of
 from .vocabulary import Vocabulary
 
 DECODED, NO_ROOM, ABORTED = 0, 1, 2
 """What `decode` returns; negative values are failures."""
 
+_TEXTS = 64
+"""Texts that can get their vectors in one step. They take no memory of their own."""
 _CACHE_TYPES = {
     "f32": "GGML_TYPE_F32",
     "f16": "GGML_TYPE_F16",
@@ -55,7 +58,8 @@ class Model:
         self.window = min(n_ctx, self.cells)
         """Tokens one prompt and its answer may have. llama.cpp rounds the cache up."""
         self.batch_size: int = lib.llama_n_batch(context)
-        self.sequences = options.n_parallel
+        self.options = options
+        self.sequences: int = lib.llama_n_seq_max(context)
         self.window_layers: int = lib.llama_model_n_swa(model)
         """Tokens that layers with a sliding window look back; 0 without such layers."""
         self.can_share: bool = not (
@@ -86,6 +90,19 @@ class Model:
         """The first position a sequence still has in every layer."""
         return int(self.lib.llama_memory_seq_pos_min(self._memory, sequence))
 
+    def vector(self, sequence: int) -> np.ndarray[Any, Any]:
+        """The vector (or the ranks) of a sequence of the last batch; valid until the next one."""
+        ranks = self.lib.llama_pooling_type(self.context) == RANK
+        size = (self.lib.llama_model_n_cls_out if ranks else self.lib.llama_model_n_embd_out)(
+            self._model
+        )
+        pointer = self.lib.llama_get_embeddings_seq(self.context, sequence)
+        return np.ctypeslib.as_array(pointer, (size,))
+
+    def forget_all(self) -> None:
+        """Drop everything kept of every sequence."""
+        self.lib.llama_memory_clear(self._memory, False)
+
     def free(self) -> None:
         """Give all memory back. Nothing may be called afterwards."""
         self.lib.llama_free(self.context)
@@ -111,12 +128,14 @@ def load(
         model = _load_weights(lib, path, options, go_on)
         if not model:
             raise _failed(path, "llama.cpp cannot load it", errors)
-        context = lib.llama_init_from_model(model, _context_params(lib, options, n_ctx, abort))
+        context = lib.llama_init_from_model(
+            model, _context_params(lib, header, options, n_ctx, abort)
+        )
         if not context:
             lib.llama_model_free(model)
             raise _failed(path, f"llama.cpp cannot make a context of {n_ctx} tokens", errors)
     loaded = Model(lib, model, context, header, options, n_ctx)
-    problem = _not_for_text(lib, model, context, loaded.vocabulary)
+    problem = _not_for(options, lib, model, context, loaded.vocabulary)
     if problem:
         loaded.free()
         raise _failed(path, problem, [])
@@ -170,7 +189,9 @@ def _load_weights(lib: Any, path: Path, options: LoadOptions, go_on: Callable[[]
     return lib.llama_model_load_from_file(bytes(path), params)
 
 
-def _context_params(lib: Any, options: LoadOptions, n_ctx: int, abort: native.Flag) -> Any:
+def _context_params(
+    lib: Any, header: GGUFHeader, options: LoadOptions, n_ctx: int, abort: native.Flag
+) -> Any:
     params = lib.llama_context_default_params()
     params.n_ctx = n_ctx
     params.n_batch = options.n_batch
@@ -188,6 +209,12 @@ def _context_params(lib: Any, options: LoadOptions, n_ctx: int, abort: native.Fl
     params.no_perf = True
     params.abort_callback = abort.callback
     params.abort_callback_data = abort.argument
+    if options.embeddings:
+        params.embeddings = True
+        params.pooling_type = pooling_of(header, options)
+        params.n_seq_max = _TEXTS
+        # The vectors of a text's tokens are pooled within what is computed at once.
+        params.n_batch = params.n_ubatch = n_ctx
     return params
 
 
@@ -215,10 +242,15 @@ def _warn_about_gpu(lib: Any, options: LoadOptions) -> None:
         )
 
 
-def _not_for_text(lib: Any, model: Any, context: Any, vocabulary: Vocabulary) -> str | None:
-    """Why a model that loads cannot continue a text here; `None` if it can."""
+def _not_for(
+    options: LoadOptions, lib: Any, model: Any, context: Any, vocabulary: Vocabulary
+) -> str | None:
+    """Why a model that loads cannot do here what it is for; `None` if it can."""
     if not vocabulary.usable:
         return "has no tokenizer"
+    if options.embeddings:
+        has_encoder = lib.llama_model_has_encoder(model)
+        return "has a separate encoder, which this engine does not run" if has_encoder else None
     if lib.llama_model_has_encoder(model) or not lib.llama_model_has_decoder(model):
         return "is a model with an encoder, which this engine does not run"
     if not lib.llama_get_memory(context) or lib.llama_model_is_diffusion(model):

@@ -11,12 +11,12 @@ from typing import Any
 from ..errors import BadRequestError, UnsupportedOperationError, UnsupportedParamsError
 
 _CACHE_TYPES = ("f32", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
-_ALIASES = {"max_parallel": "n_parallel"}
+_POOLINGS = ("mean", "cls", "last")
+_ALIASES = {"embedding": "embeddings", "max_parallel": "n_parallel"}
 _OTHER_OPERATIONS = {
     "chat_handler": "images",
     "clip_model_path": "images",
     "draft_model": "draft models",
-    "embedding": "embeddings",
     "lora_path": "LoRA adapters",
     "mmproj": "images",
 }
@@ -59,6 +59,13 @@ class LoadOptions:
     """RoPE's base frequency; `None` takes the model's."""
     rope_freq_scale: float | None = None
     """RoPE's frequency scale; `None` takes the model's."""
+    embeddings: bool = False
+    """Make vectors instead of text. `embedding()` and `rerank()` set it themselves; it is for
+    `warm_up`. `n_parallel`, `n_batch` and `n_ubatch` then have no effect: a text is computed whole,
+    with others if they fit into `n_ctx` together, which is at most 2,048 by default."""
+    pooling: str | None = None
+    """How the vectors of a text's tokens become one: mean, cls (the first), last. `None` takes what
+    the file says, or mean. Only for `embedding()`."""
     type_k: str = "f16"
     """Number type of the cache's keys: f32, f16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl."""
     type_v: str = "f16"
@@ -81,6 +88,8 @@ class LoadOptions:
         result = cls(**options)
         if result.n_parallel > result.n_batch:
             raise _bad("n_parallel", f"must not be more than n_batch ({result.n_batch})")
+        if result.pooling and not result.embeddings:
+            raise _bad("pooling", "is for embedding(); leave it out of other calls")
         return result
 
 
@@ -131,6 +140,14 @@ def _cache_type(name: str, value: object) -> str:
     return str(value)
 
 
+def _pooling(name: str, value: object) -> str:
+    if value == "none":
+        raise _bad(name, "must not be 'none': that is one vector for every token, not for a text")
+    if value not in _POOLINGS:
+        raise _bad(name, f"must be one of {', '.join(_POOLINGS)}, not {value!r}")
+    return str(value)
+
+
 _CHECKS: dict[str, Any] = {
     "n_ctx": _integer(8, 2**24),
     "n_parallel": _integer(1, 256),
@@ -147,6 +164,8 @@ _CHECKS: dict[str, Any] = {
     "swa_full": _switch,
     "rope_freq_base": _positive,
     "rope_freq_scale": _positive,
+    "embeddings": _switch,
+    "pooling": _pooling,
     "type_k": _cache_type,
     "type_v": _cache_type,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import BadRequestError, ContextWindowExceededError, UnsupportedOperationError
+from ..errors import BadRequestError, ContextWindowExceededError
 from ..providers.base import LocalCall
 from .chat import Segment, choose_template, render_chat
 from .gguf_header import GGUFHeader
@@ -20,11 +20,9 @@ def prompts_of(call: LocalCall, vocabulary: Vocabulary, header: GGUFHeader) -> l
     """
     if call.operation == "chat":
         return [_chat_prompt(call, vocabulary, header)]
-    if call.operation != "text":
-        raise UnsupportedOperationError(
-            f"llamacpp: the operation {call.operation!r} is not supported yet."
-        )
-    return [_text_prompt(item, vocabulary) for item in _items(call.prompt)]
+    # In a text to be continued the caller may write control tokens, as nothing else can.
+    special = call.operation == "text"
+    return [_text_prompt(item, vocabulary, special=special) for item in _items(call.prompt)]
 
 
 def check_fits(prompt: Prompt, window: int) -> None:
@@ -72,9 +70,9 @@ def _is_tokens(item: Any) -> bool:
     return isinstance(item, Sequence) and all(type(token) is int for token in item)
 
 
-def _text_prompt(item: Any, vocabulary: Vocabulary) -> Prompt:
+def _text_prompt(item: Any, vocabulary: Vocabulary, *, special: bool) -> Prompt:
     if isinstance(item, str):
-        tokens = vocabulary.tokenize(item, add_special=True, parse_special=True)
+        tokens = vocabulary.tokenize(item, add_special=True, parse_special=special)
         return _checked(Prompt(tokens, item))
     if not _is_tokens(item):
         raise _no_prompt(item)

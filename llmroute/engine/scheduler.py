@@ -10,8 +10,9 @@ from collections.abc import Iterable
 
 from ..errors import InternalServerError
 from .interrupt import Interrupt
-from .job import Choice
+from .job import Choice, Job
 from .model import ABORTED, DECODED, NO_ROOM, Model
+from .starting import choices_of
 
 _HEADROOM = 128
 """Cells kept free for the tokens of an answer to come, when deciding whether it can start."""
@@ -37,6 +38,10 @@ class Scheduler:
     def busy(self) -> bool:
         """Whether there is anything to do."""
         return bool(self.active or self.waiting)
+
+    def prepare(self, job: Job) -> list[Choice]:
+        """The choices a job asks for. Raises what is wrong with it."""
+        return choices_of(job, self._model)
 
     def add(self, choices: Iterable[Choice]) -> None:
         """Choices of a new job, to be started when there is room."""

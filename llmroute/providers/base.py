@@ -46,9 +46,9 @@ class LocalCall:
     path: str
     """The model as the caller named it: a path, or a name to look up."""
     operation: str
-    """`"chat"`, `"text"` or `"embedding"`."""
+    """`"chat"`, `"text"`, `"embedding"` or `"rerank"`."""
     prompt: Any
-    """Messages for chat, a text, texts or token ids otherwise."""
+    """Messages for chat; a query and its documents to rank; a text, texts or token ids else."""
     params: Mapping[str, Any]
     """Sampling parameters by OpenAI's or llama.cpp's name; checked by the provider."""
     load: Mapping[str, Any] = field(default_factory=dict)
@@ -67,6 +67,16 @@ class LocalToken:
     logprobs: Sequence[LocalLogprob] = ()
     finish_reason: str | None = None
     """`"stop"` or `"length"` in the choice's last piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalVector:
+    """The vector of one input from a model in this process."""
+
+    index: int
+    """Which input it belongs to."""
+    data: bytes
+    """Its numbers, as little-endian 32-bit floats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +109,7 @@ class MockCall:
     """Raised instead of an answer."""
 
 
-LocalEvent: TypeAlias = LocalToken | LocalUsage
+LocalEvent: TypeAlias = LocalToken | LocalVector | LocalUsage
 Call: TypeAlias = HTTPCall | LocalCall | MockCall
 
 
@@ -158,6 +168,10 @@ class Provider:
 
     def decoder(self, request: Request) -> Decoder:
         """A new decoder for one stream."""
+        raise NotImplementedError
+
+    def collect(self, events: Sequence[LocalEvent], request: Request) -> Completion:
+        """The answer from all events of a `LocalCall` that is not text and so has no stream."""
         raise NotImplementedError
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:

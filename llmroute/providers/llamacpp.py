@@ -6,14 +6,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..deployments import Deployment
 from ..errors import APIError, UnsupportedOperationError
-from ..types.request import ChatRequest, Request, TextRequest
-from .base import Completion, HTTPCall, LocalCall, Provider
+from ..types.request import ChatRequest, EmbeddingRequest, Request, TextRequest
+from .base import Completion, HTTPCall, LocalCall, LocalEvent, Provider
 from .local_decoder import LocalDecoder
+from .local_vectors import embeddings
 from .openai_like import LOCAL_PARAMS, OpenAILike
 from .params import select_params
 
@@ -30,9 +31,12 @@ _ACCEPTED = {
     | _ABOUT_THE_CALLER
     | {"chat_template", "chat_template_kwargs", "max_completion_tokens", "top_logprobs"},
     "text": _SAMPLING | _ABOUT_THE_CALLER | {"best_of", "echo"},
+    "embedding": _ABOUT_THE_CALLER | {"encoding_format"},
 }
 
 _NOT_YET = {
+    "dimensions": "a model file doesn't say whether its vectors may be cut; cut and normalise them "
+    "yourself if it was trained for that",
     "function_call": "tools are not supported in this process yet",
     "functions": "tools are not supported in this process yet",
     "grammar": "grammars are not supported in this process yet",
@@ -84,7 +88,7 @@ class LlamaCpp(Provider):
         """The call to the server at `api_base`, or to the engine in this process.
 
         Values are checked by the engine. Raises `UnsupportedParamsError` for parameters it does
-        not take and `UnsupportedOperationError` for embeddings, images and audio.
+        not take and `UnsupportedOperationError` for images and audio.
         """
         if deployment.api_base is not None:
             return self._server.build(request, deployment)
@@ -96,7 +100,7 @@ class LlamaCpp(Provider):
             request.operation,
             prompt,
             params,
-            deployment.model_kwargs,
+            _load_options(request, deployment),
             dropped,
         )
 
@@ -107,6 +111,10 @@ class LlamaCpp(Provider):
     def decoder(self, request: Request) -> LocalDecoder:
         """A decoder for the engine's events, and for a server's."""
         return LocalDecoder(request, self._server.decoder(request))
+
+    def collect(self, events: Sequence[LocalEvent], request: Request) -> Completion:
+        """The vectors from the engine's events."""
+        return embeddings(events, request)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:
         """The error a server's answer stands for."""
@@ -119,10 +127,19 @@ class LlamaCpp(Provider):
         return self._server.explain(error, deployment)
 
 
+def _load_options(request: Request, deployment: Deployment) -> Mapping[str, Any]:
+    """Vectors need a context of another kind, so the model is loaded for them on its own."""
+    if isinstance(request, EmbeddingRequest):
+        return {**deployment.model_kwargs, "embeddings": True}
+    return deployment.model_kwargs
+
+
 def _prompt(request: Request) -> Any:
     """What the engine is given to answer or continue."""
     if isinstance(request, TextRequest):
         return request.prompt
+    if isinstance(request, EmbeddingRequest):
+        return request.input
     if not isinstance(request, ChatRequest):
         raise _unsupported(request, f"the operation {request.operation!r}")
     for message in request.messages:
@@ -156,7 +173,8 @@ def _params(request: Request) -> tuple[dict[str, Any], tuple[str, ...]]:
         params["max_tokens"] = params.pop("max_completion_tokens")
     if "repetition_penalty" in params:
         params["repeat_penalty"] = params.pop("repetition_penalty")
-    left = idle | _ABOUT_THE_CALLER | {"stream_options"}
+    # How the answer is told is for the decoder.
+    left = idle | _ABOUT_THE_CALLER | {"encoding_format", "stream_options"}
     return {name: value for name, value in params.items() if name not in left}, dropped
 
 

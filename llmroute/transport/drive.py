@@ -15,7 +15,16 @@ from ..chunks import as_chunk
 from ..deployments import Deployment, shown
 from ..errors import APIError
 from ..providers import get_provider
-from ..providers.base import Call, Completion, Decoder, HTTPCall, LocalCall, MockCall, Provider
+from ..providers.base import (
+    Call,
+    Completion,
+    Decoder,
+    HTTPCall,
+    LocalCall,
+    LocalEvent,
+    MockCall,
+    Provider,
+)
 from ..providers.failures import request_id
 from ..routing.plan import Plan, Sleep, Step, plan
 from ..sse import SSEDecoder
@@ -26,6 +35,9 @@ from .limits import Limits
 from .streams import AsChunks, AsyncStream, Ready, Splitter, Stream, StreamState, Whole
 
 T = TypeVar("T")
+
+STREAMED = ("chat", "text")
+"""Operations whose answer is text, made of chunks also where it is wanted whole."""
 
 
 class Response(Protocol):
@@ -188,6 +200,11 @@ def _complete(run: Run, deployment: Deployment) -> Completion:
     if isinstance(call, HTTPCall):
         response = http.transport(run.job.client).open(call, run.limits)
         return _answer(run, deployment, provider, response, response.read())
+    if isinstance(call, LocalCall) and call.operation not in STREAMED:
+        from . import local  # see _stream_here
+
+        with local.open_local(call, run.job.timeout, run.limits.deadline) as source:
+            return _collected(run, deployment, provider, list(source))
     with _stream_here(run, deployment, provider, call) as events:
         events.prime()
         completion = events.get_final_completion()
@@ -200,11 +217,27 @@ async def _acomplete(run: Run, deployment: Deployment) -> Completion:
     if isinstance(call, HTTPCall):
         response = await http.async_transport(run.job.client).open(call, run.limits)
         return _answer(run, deployment, provider, response, await response.read())
+    if isinstance(call, LocalCall) and call.operation not in STREAMED:
+        from . import local  # see _stream_here
+
+        async with await local.open_local_async(
+            call, run.job.timeout, run.limits.deadline
+        ) as source:
+            collected = [event async for event in source]
+        return _collected(run, deployment, provider, collected)
     async with await _astream_here(run, deployment, provider, call) as events:
         await events.prime()
         completion = await events.get_final_completion()
     completion._call_info = run.info(deployment)
     return completion
+
+
+def _collected(
+    run: Run, deployment: Deployment, provider: Provider, events: Sequence[LocalEvent]
+) -> Completion:
+    answer = provider.collect(events, run.job.request)
+    answer._call_info = run.info(deployment)
+    return answer
 
 
 def _answer(

@@ -121,9 +121,15 @@ def test_filling_in_the_middle():
     assert _build(_text(suffix="")).params == {}
 
 
-def test_embeddings_and_images_are_refused():
-    with pytest.raises(UnsupportedOperationError, match="embedding"):
-        _build(EmbeddingRequest(model=MODEL, input="a"))
+def test_texts_for_vectors_load_the_model_for_that():
+    call = _build(EmbeddingRequest(model=MODEL, input=["a"], params={"encoding_format": "base64"}))
+    assert (call.operation, call.prompt, call.params) == ("embedding", ["a"], {})
+    assert call.load == {"n_ctx": 512, "embeddings": True}
+    with pytest.raises(UnsupportedParamsError, match="cut and normalise them yourself"):
+        _build(EmbeddingRequest(model=MODEL, input="a", params={"dimensions": 2}))
+
+
+def test_images_are_refused():
     image = {"type": "image_url", "image_url": {"url": "data:,"}}
     with pytest.raises(UnsupportedOperationError, match="image_url") as caught:
         _build(_chat([{"role": "user", "content": [{"type": "text", "text": "a"}, image]}]))
