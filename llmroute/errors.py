@@ -237,7 +237,10 @@ class GatewayTimeoutError(InternalServerError):
 
 
 class APIResponseValidationError(APIError):
-    """The answer is not what the provider's protocol says; `body` holds it."""
+    """The answer is not what the provider's protocol says, or what was asked for; `body` has it."""
+
+    is_whole: bool = False
+    """Whether the answer came to its end, but is not valid under the schema asked for."""
 
 
 class StreamInterruptedError(APIError):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..providers.base import LocalLogprob, LocalToken
 from .chain import logprob_of
 from .sampling import Sampling
 from .text import TextCutter
+from .tools.reader import Parts, Reader
 from .vocabulary import Vocabulary
 
 
@@ -17,8 +18,18 @@ class Answer:
     """The text of one choice while it is written, and when it ends."""
 
     def __init__(
-        self, vocabulary: Vocabulary, sampling: Sampling, *, index: int, limit: int
+        self,
+        vocabulary: Vocabulary,
+        sampling: Sampling,
+        *,
+        index: int,
+        limit: int,
+        reader: Reader,
+        markers: Mapping[int, bytes],
     ) -> None:
+        """`markers` are control tokens that the reader wants to see, and how they are written."""
+        self._reader = reader
+        self._markers = markers
         self._vocabulary = vocabulary
         self._logprobs = sampling.logprobs
         self._cutter = TextCutter(sampling.stop)
@@ -40,7 +51,8 @@ class Answer:
         if self._vocabulary.is_end(token):
             return self._finish(self._cutter.finish(), "stop")
         start = self._cutter.decoded
-        text = self._cutter.feed(self._vocabulary.bytes_of(token))
+        raw = self._markers.get(token) or self._vocabulary.bytes_of(token)
+        text = self._cutter.feed(raw)
         if self._logprobs is not None:
             found = logprob_of(self._vocabulary, logits(), token, self._logprobs)
             self._held.append((start, self._cutter.decoded, found))
@@ -55,17 +67,35 @@ class Answer:
         logprobs = []
         while self._held and self._held[0][1] <= self._shown:
             logprobs.append(self._held.popleft()[2])
-        return LocalToken(self._index, text, logprobs) if text or logprobs else None
+        return self._told(self._reader.feed(text), logprobs) if text or logprobs else None
 
     def _cut(self, text: str) -> LocalToken:
         """The last piece, before a stop string: tokens wholly behind the cut are not told."""
         self.finished = True
         end = self._shown + len(text)
         logprobs = [found for start, _, found in self._held if start < end]
-        return LocalToken(self._index, text, logprobs, "stop")
+        return self._last(text, logprobs, "stop")
 
     def _finish(self, text: str, reason: str) -> LocalToken:
         self.finished = True
         if self._cutter.stopped:  # the end of the text completed a stop string
             return self._cut(text)
-        return LocalToken(self._index, text, [found for _, _, found in self._held], reason)
+        return self._last(text, [found for _, _, found in self._held], reason)
+
+    def _told(self, parts: Parts, logprobs: Sequence[LocalLogprob]) -> LocalToken | None:
+        """The piece that is certain, if any; the last one if no more is wanted."""
+        if self._reader.finished:
+            self.finished = True
+        reason = self._reader.reason("stop") if self.finished else None
+        if not (parts.content or parts.reasoning or parts.calls or logprobs or reason):
+            return None
+        return LocalToken(
+            self._index, parts.content, logprobs, reason, parts.reasoning, parts.calls
+        )
+
+    def _last(self, text: str, logprobs: Sequence[LocalLogprob], reason: str) -> LocalToken:
+        parts = self._reader.finish(text)
+        reason = self._reader.reason(reason)
+        return LocalToken(
+            self._index, parts.content, logprobs, reason, parts.reasoning, parts.calls
+        )

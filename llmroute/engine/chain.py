@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import BadRequestError
 from ..providers.base import LocalLogprob
+from .grammar_sampler import GrammarSampler
 from .sampling import Sampling
 from .vocabulary import Vocabulary
 
@@ -32,9 +33,15 @@ class SamplerChain:
         seed: int,
         prompt: Sequence[int],
         window: int,
+        grammar: str | None = None,
+        markers: Container[int] = (),
     ) -> None:
+        """`grammar` is GBNF; `markers` are control tokens that it may use."""
         self._lib = lib
         biases = _biases(sampling, vocabulary)
+        if grammar is not None:
+            biases |= _banned_controls(vocabulary, markers)
+        self._grammar = GrammarSampler(lib, vocabulary, grammar, biases) if grammar else None
         self._handle = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         seed %= _MAX_SEED
         for sampler in _samplers(lib, vocabulary, sampling, biases, seed, prompt, window):
@@ -42,12 +49,25 @@ class SamplerChain:
 
     def sample(self, context: Any, row: int) -> int:
         """Choose a token from the distribution at a place of the last batch, and remember it."""
+        if self._grammar is not None:
+            return self._grammar.sample(self._handle, context, row)
         return int(self._lib.llama_sampler_sample(self._handle, context, row))
 
     def free(self) -> None:
         """Give the native samplers back. Nothing may be sampled afterwards."""
         self._lib.llama_sampler_free(self._handle)
         self._handle = None
+        if self._grammar is not None:
+            self._grammar.free()
+
+
+def _banned_controls(vocabulary: Vocabulary, markers: Container[int]) -> dict[int, float]:
+    """Control tokens but for those that end: a grammar sees their names, a caller nothing."""
+    return {
+        token: -math.inf
+        for token in vocabulary.control_names
+        if token not in markers and not vocabulary.is_end(token)
+    }
 
 
 def _biases(sampling: Sampling, vocabulary: Vocabulary) -> dict[int, float]:

@@ -10,6 +10,8 @@ from ..providers.base import LocalCall
 from .chat import Segment, choose_template, render_chat
 from .gguf_header import GGUFHeader
 from .job import Prompt
+from .reading import with_tools_told
+from .tools.definitions import Tools
 from .vocabulary import Vocabulary
 
 
@@ -37,14 +39,14 @@ def check_fits(prompt: Prompt, window: int) -> None:
 
 
 def _chat_prompt(call: LocalCall, vocabulary: Vocabulary, header: GGUFHeader) -> Prompt:
-    tools = call.params.get("tools")
+    tools = Tools.parse(call.params)
     chosen = call.params.get("chat_template")
-    template = choose_template(header, chosen, with_tools=bool(tools))
+    template = choose_template(header, chosen, with_tools=tools is not None)
     rendered = render_chat(
-        call.prompt,
+        with_tools_told(call.prompt, tools, template),
         template,
         vocabulary.control,
-        tools=tools,
+        tools=tools.definitions if tools else None,
         variables=call.params.get("chat_template_kwargs"),
     )
     tokens: list[int] = []

@@ -8,20 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import BadRequestError, UnsupportedOperationError, UnsupportedParamsError
+from . import form
 
 _MAX_CHOICES = 128
 _MAX_TOP_LOGPROBS = 20
 _ALIASES = {"max_completion_tokens": "max_tokens", "repetition_penalty": "repeat_penalty"}
-_NOT_SAMPLING = frozenset({"chat_template", "chat_template_kwargs", "logprobs", "best_of"})
+_NOT_SAMPLING = form.PARAMS | {"chat_template", "chat_template_kwargs", "logprobs", "best_of"}
 """Read elsewhere: by the prompt, or below by a rule of their own."""
 _OTHER_OPERATIONS = {
     "functions": "tools",
     "function_call": "tools",
-    "grammar": "grammars",
-    "response_format": "structured output",
     "suffix": "filling in the middle",
-    "tool_choice": "tools",
-    "tools": "tools",
 }
 
 
@@ -63,6 +60,8 @@ class Sampling:
     tells nothing."""
     echo: bool = False
     """Begin the text with the prompt."""
+    form: form.Form = field(default_factory=form.Form)
+    """What the answer must look like."""
 
     @classmethod
     def parse(cls, params: Mapping[str, Any]) -> Sampling:
@@ -80,7 +79,7 @@ class Sampling:
                 raise _unknown(written)
             values[name] = _CHECKS[name](written, value)
         values["logprobs"] = _logprobs(params, values.pop("top_logprobs", None))
-        sampling = cls(**values)
+        sampling = cls(**values, form=form.Form.parse(params))
         if params.get("best_of") not in (None, sampling.n):
             raise UnsupportedParamsError("llamacpp does not take best_of.", param="best_of")
         if sampling.echo and sampling.logprobs is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from ..errors import InternalServerError
+from ..errors import InternalServerError, LLMRouteError
 from .interrupt import Interrupt
 from .job import Choice, Job
 from .model import ABORTED, DECODED, NO_ROOM, Model
@@ -168,7 +168,10 @@ class Scheduler:
         for choice in batched:
             choice.computed += choice.planned
             if choice.row >= 0 and not choice.job.cancelled:
-                self._choose(choice)
+                try:
+                    self._choose(choice)
+                except LLMRouteError as error:  # a grammar's dead end: it ends this job only
+                    choice.job.fail(error)
 
     def _choose(self, choice: Choice) -> None:
         """Choose the next token of an answer and hand out its text."""

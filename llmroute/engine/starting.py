@@ -8,6 +8,7 @@ from .chain import SamplerChain
 from .job import Choice, Job, Prompt
 from .model import Model
 from .prompt import check_fits, prompts_of
+from .reading import AnswerRules, rules_for
 
 
 def choices_of(job: Job, model: Model) -> list[Choice]:
@@ -26,7 +27,11 @@ def choices_of(job: Job, model: Model) -> list[Choice]:
         for index in range(len(wanted)):
             job.emit(LocalToken(index, "", (), "length"))
         return []
-    return [_choice(job, model, prompt, index) for index, prompt in enumerate(wanted)]
+    form = job.sampling.form
+    rules = {id(p): rules_for(job.call, form, model.header, p.text) for p in job.prompts}
+    return [
+        _choice(job, model, prompt, index, rules[id(prompt)]) for index, prompt in enumerate(wanted)
+    ]
 
 
 def _echo(job: Job, prompts: list[Prompt]) -> None:
@@ -35,9 +40,10 @@ def _echo(job: Job, prompts: list[Prompt]) -> None:
             job.emit(LocalToken(index, prompt.text))
 
 
-def _choice(job: Job, model: Model, prompt: Prompt, index: int) -> Choice:
+def _choice(job: Job, model: Model, prompt: Prompt, index: int, rules: AnswerRules) -> Choice:
     room = model.window - len(prompt.tokens)
     limit = room if job.sampling.max_tokens is None else min(room, job.sampling.max_tokens)
+    markers = rules.markers(model.vocabulary)
     chain = SamplerChain(
         model.lib,
         model.vocabulary,
@@ -45,6 +51,15 @@ def _choice(job: Job, model: Model, prompt: Prompt, index: int) -> Choice:
         seed=job.seed + index,
         prompt=prompt.tokens,
         window=model.window,
+        grammar=rules.grammar,
+        markers=markers,
     )
-    answer = Answer(model.vocabulary, job.sampling, index=index, limit=limit)
+    answer = Answer(
+        model.vocabulary,
+        job.sampling,
+        index=index,
+        limit=limit,
+        reader=rules.reader(),
+        markers=markers,
+    )
     return Choice(job, prompt, chain, answer, list(prompt.tokens))

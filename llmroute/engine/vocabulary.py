@@ -85,9 +85,16 @@ class Vocabulary:
         return tuple(token for token in range(self.size) if is_end(handle, token))
 
     @cached_property
+    def control_names(self) -> dict[int, str]:
+        """How templates write each control token."""
+        is_control, handle = self._lib.llama_vocab_is_control, self.handle
+        return {
+            token: self.name_of(token) for token in range(self.size) if is_control(handle, token)
+        }
+
+    @cached_property
     def control(self) -> ControlTokens:
         """The control tokens as templates write them."""
-        is_control, handle = self._lib.llama_vocab_is_control, self.handle
-        names = (self.name_of(token) for token in range(self.size) if is_control(handle, token))
-        eos = self._lib.llama_vocab_eos(handle)
+        eos = self._lib.llama_vocab_eos(self.handle)
+        names = self.control_names.values()
         return ControlTokens.of(names, bos=self.name_of(self.bos), eos=self.name_of(eos))

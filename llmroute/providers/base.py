@@ -66,7 +66,22 @@ class LocalToken:
     """Whole characters only; may be empty in the last piece."""
     logprobs: Sequence[LocalLogprob] = ()
     finish_reason: str | None = None
-    """`"stop"` or `"length"` in the choice's last piece."""
+    """`"stop"`, `"length"` or `"tool_calls"` in the choice's last piece."""
+    reasoning: str = ""
+    """A piece of the model's thinking."""
+    tool_calls: Sequence[LocalToolCall] = ()
+    """Pieces of calls the model makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalToolCall:
+    """A piece of a tool call; pieces of the same `index` belong together."""
+
+    index: int
+    name: str | None = None
+    """The function, in the call's first piece."""
+    arguments: str = ""
+    """JSON text, in pieces."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from .local_decoder import LocalDecoder
 from .local_vectors import embeddings
 from .openai_like import LOCAL_PARAMS, OpenAILike
 from .params import select_params
+from .tool_choice import settle
 
 _SAMPLING = frozenset(
     {"frequency_penalty", "ignore_eos", "logit_bias", "logprobs", "max_tokens", "min_p"}
@@ -29,23 +30,19 @@ _ABOUT_THE_CALLER = frozenset({"prompt_cache_key", "safety_identifier", "user"})
 _ACCEPTED = {
     "chat": _SAMPLING
     | _ABOUT_THE_CALLER
-    | {"chat_template", "chat_template_kwargs", "max_completion_tokens", "top_logprobs"},
-    "text": _SAMPLING | _ABOUT_THE_CALLER | {"best_of", "echo"},
+    | {"chat_template", "chat_template_kwargs", "grammar", "max_completion_tokens"}
+    | {"parallel_tool_calls", "response_format", "tool_choice", "tools", "top_logprobs"},
+    "text": _SAMPLING | _ABOUT_THE_CALLER | {"best_of", "echo", "grammar"},
     "embedding": _ABOUT_THE_CALLER | {"encoding_format"},
 }
 
 _NOT_YET = {
     "dimensions": "a model file doesn't say whether its vectors may be cut; cut and normalise them "
     "yourself if it was trained for that",
-    "function_call": "tools are not supported in this process yet",
-    "functions": "tools are not supported in this process yet",
-    "grammar": "grammars are not supported in this process yet",
-    "parallel_tool_calls": "tools are not supported in this process yet",
+    "function_call": "use tools and tool_choice",
+    "functions": "use tools",
     "reasoning_effort": "pass what the model's template calls it in chat_template_kwargs",
-    "response_format": "structured output is not supported in this process yet",
     "suffix": "filling in the middle is not supported in this process yet",
-    "tool_choice": "tools are not supported in this process yet",
-    "tools": "tools are not supported in this process yet",
 }
 _NO_REQUEST: tuple[tuple[str, Any], ...] = (
     ("function_call", "none"),
@@ -57,7 +54,6 @@ _NO_REQUEST: tuple[tuple[str, Any], ...] = (
     ("store", False),
     ("suffix", ""),
     ("tool_choice", "auto"),
-    ("tool_choice", "none"),
     ("tools", []),
 )
 """Values that ask for nothing but what is done anyway."""
@@ -168,6 +164,7 @@ def _params(request: Request) -> tuple[dict[str, Any], tuple[str, ...]]:
         name: _NOT_YET[name] for name in request.params if name in _NOT_YET and name not in idle
     }
     params, dropped = select_params(request, accepted | idle, "llamacpp", reasons)
+    settle(params)
     # The newer name of the same limit wins, as at OpenAI.
     if "max_completion_tokens" in params:
         params["max_tokens"] = params.pop("max_completion_tokens")

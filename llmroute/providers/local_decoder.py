@@ -7,13 +7,32 @@ from collections.abc import Iterable, Sequence
 
 from ..sse import Event
 from ..types.chat import ChoiceLogprobs, FinishReason, TokenLogprob, TopLogprob
-from ..types.chat_chunk import ChatCompletionChunk, ChunkChoice, Delta
+from ..types.chat_chunk import (
+    ChatCompletionChunk,
+    ChunkChoice,
+    Delta,
+    FunctionCallDelta,
+    ToolCallDelta,
+)
 from ..types.request import Request
 from ..types.text import TextChoice, TextCompletion, TextLogprobs
 from ..types.usage import PromptTokensDetails, Usage
-from .base import Chunk, Decoder, LocalEvent, LocalLogprob, LocalToken, LocalUsage
+from .base import (
+    Chunk,
+    Decoder,
+    LocalEvent,
+    LocalLogprob,
+    LocalToken,
+    LocalToolCall,
+    LocalUsage,
+)
+from .schema_check import schema_check
 
-_FINISH_REASONS: dict[str | None, FinishReason] = {"stop": "stop", "length": "length"}
+_FINISH_REASONS: dict[str | None, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+}
 _IMPOSSIBLE = -9999.0
 """What OpenAI writes for a probability too small to tell; JSON has no infinity."""
 
@@ -30,6 +49,7 @@ class LocalDecoder:
         self._complete = False
         self._started: set[int] = set()
         self._offsets: dict[int, _Offsets] = {}
+        self._check = schema_check(request)
 
     @property
     def done(self) -> bool:
@@ -39,25 +59,53 @@ class LocalDecoder:
     def feed(self, event: LocalEvent | Event) -> Iterable[Chunk]:
         """The chunk for `event`; none for a token that brings nothing to show yet."""
         if isinstance(event, LocalUsage):
-            self._complete = True
-            return (self._usage(event),)
+            return self._end(event)
         if not isinstance(event, LocalToken):
             return self._server.feed(event)
-        if not (event.text or event.logprobs or event.finish_reason):
+        told = event.text or event.reasoning or event.tool_calls or event.logprobs
+        if not (told or event.finish_reason):
             return ()
         return (self._chat(event) if self._request.operation == "chat" else self._text(event),)
 
+    def _end(self, counts: LocalUsage) -> Iterable[Chunk]:
+        self._complete = True
+        yield self._usage(counts)
+        if self._check is not None:
+            self._check.finish()
+
     def _chat(self, token: LocalToken) -> ChatCompletionChunk:
-        delta = Delta(content=token.text) if token.text else Delta()
-        if token.index not in self._started:
-            self._started.add(token.index)
-            delta = Delta(role="assistant", content=token.text)
+        delta = self._delta(token)
         choice = ChunkChoice(index=token.index, delta=delta)
         if token.finish_reason:
             choice.finish_reason = _FINISH_REASONS.get(token.finish_reason)
         if token.logprobs:
             choice.logprobs = ChoiceLogprobs(content=[_chat_logprob(p) for p in token.logprobs])
+        if self._check is not None:
+            self._check.add(token)
         return self._chat_chunk([choice])
+
+    def _delta(self, token: LocalToken) -> Delta:
+        delta = Delta(content=token.text) if token.text else Delta()
+        if token.index not in self._started:
+            self._started.add(token.index)
+            quiet = token.reasoning or token.tool_calls
+            delta = Delta(
+                role="assistant", content=None if quiet and not token.text else token.text
+            )
+        if token.reasoning:
+            delta.reasoning_content = token.reasoning
+        if token.tool_calls:
+            delta.tool_calls = [self._call(token.index, piece) for piece in token.tool_calls]
+        return delta
+
+    def _call(self, choice: int, piece: LocalToolCall) -> ToolCallDelta:
+        """A piece of a call; the first one has an id."""
+        function = FunctionCallDelta(arguments=piece.arguments)
+        if piece.name is None:
+            return ToolCallDelta(index=piece.index, function=function)
+        function.name = piece.name
+        identity = f"call_{self._request.call_id}_{choice}_{piece.index}"
+        return ToolCallDelta(index=piece.index, id=identity, type="function", function=function)
 
     def _text(self, token: LocalToken) -> TextCompletion:
         choice = TextChoice(index=token.index, text=token.text)

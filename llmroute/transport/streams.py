@@ -9,7 +9,12 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
 from ..chunks import assembler
-from ..errors import APIConnectionError, APIError, StreamInterruptedError
+from ..errors import (
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    StreamInterruptedError,
+)
 from ..providers.base import Chunk, Decoder
 from ..types.call_info import CallInfo
 from ..types.chat import ChatCompletion
@@ -136,7 +141,8 @@ class StreamState:
         """Takes an error that ended the stream.
 
         Before the first chunk it is raised as it is, so that another try can be made; later it
-        becomes a `StreamInterruptedError` that carries what had come.
+        becomes a `StreamInterruptedError` that carries what had come. That a whole answer is not
+        what was asked for is raised as it is, too.
         """
         if self.ended:
             return
@@ -144,7 +150,8 @@ class StreamState:
         whole = self._decoder.done and self._assembler.missing(1) is None
         if whole and isinstance(error, APIConnectionError):
             return  # only the wait for the end of a body failed whose last event had come
-        if self._assembler.started:
+        unfit = isinstance(error, APIResponseValidationError) and error.is_whole
+        if self._assembler.started and not unfit:
             error = _interrupted(error)
             error.partial = self.completion()
         self.error = self.locate(error)

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from llmroute.engine.tools.definitions import Tools
 from llmroute.engine.tools.families import GENERIC, Family, detect_family
 from llmroute.engine.tools.forced import calls_grammar
-from llmroute.engine.tools.parser import CallPiece, ToolCallParser
+from llmroute.engine.tools.parser import ToolCallParser
 from llmroute.engine.tools.reader import Reader
 from llmroute.engine.tools.reasoning import ReasoningSplitter, Tags, tags_of
 from llmroute.errors import BadRequestError, UnsupportedParamsError
+from llmroute.providers.base import LocalToolCall
 
 NAMES = ("get_weather", "now", "a.b-c")
 TEMPLATES = {
@@ -172,9 +173,9 @@ def test_a_call_that_is_cut_is_shown_as_far_as_it_came(family: Family) -> None:
 def test_arguments_come_as_they_are_written() -> None:
     parser = ToolCallParser(FAMILIES["hermes"].syntax, NAMES)
     assert parser.feed('<tool_call>{"name": "now", "arguments": ') == []
-    assert parser.feed('{"a"') == [CallPiece(0, "now"), CallPiece(0, None, '{"a"')]
-    assert parser.feed(': "') == [CallPiece(0, None, ': "')]
-    assert parser.feed('x"}}</tool_call>') == [CallPiece(0, None, 'x"}')]
+    assert parser.feed('{"a"') == [LocalToolCall(0, "now"), LocalToolCall(0, None, '{"a"')]
+    assert parser.feed(': "') == [LocalToolCall(0, None, ': "')]
+    assert parser.feed('x"}}</tool_call>') == [LocalToolCall(0, None, 'x"}')]
     assert parser.feed("more") == ["more"]
 
 
@@ -185,7 +186,7 @@ def test_one_call_only(family: Family) -> None:
     parser = ToolCallParser(family.syntax, NAMES, parallel=False)
     pieces = [piece for character in text for piece in parser.feed(character)]
     assert parser.finished
-    assert {piece.index for piece in pieces if isinstance(piece, CallPiece)} == {0}
+    assert {piece.index for piece in pieces if isinstance(piece, LocalToolCall)} == {0}
     assert not any(isinstance(piece, str) for piece in pieces)
 
 

@@ -90,11 +90,8 @@ def test_names_and_values_that_ask_for_nothing(given, sent):
 @pytest.mark.parametrize(
     ("params", "said"),
     [
-        ({"tools": [{"type": "function"}]}, "tools are not supported in this process yet"),
-        ({"tool_choice": "required"}, "tools are not supported"),
-        ({"functions": [{}]}, "tools are not supported"),
-        ({"response_format": {"type": "json_object"}}, "structured output is not supported"),
-        ({"grammar": "root ::= 'a'"}, "grammars are not supported"),
+        ({"functions": [{}]}, "use tools"),
+        ({"function_call": "auto"}, "use tools"),
         ({"reasoning_effort": "low"}, "chat_template_kwargs"),
         ({"audio": {"voice": "x"}}, "'audio'"),
         ({"modalities": ["text", "audio"]}, "'modalities'"),

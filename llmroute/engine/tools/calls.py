@@ -54,5 +54,7 @@ class Syntax:
     read: ReadHead
     markers: tuple[str, ...]
     """Texts that begin a call wherever they stand."""
+    marks: tuple[str, ...] = ()
+    """Texts within and behind calls for which models may have control tokens."""
     starters: str = ""
     """Characters that begin a call at the beginning of the answer."""

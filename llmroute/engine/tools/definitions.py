@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,16 @@ class Tools:
     """Whether the answer must be a call."""
     parallel: bool = True
     """Whether it may be several."""
+
+    def told(self) -> str:
+        """What a model is told whose chat template knows nothing of tools."""
+        listed = "\n".join(json.dumps(tool, ensure_ascii=False) for tool in self.definitions)
+        return (
+            "You can call functions. Their signatures, one a line:\n"
+            f"<tools>\n{listed}\n</tools>\n"
+            "To call one, write a JSON object with its name and arguments in these tags:\n"
+            '<tool_call>\n{"name": "<name>", "arguments": {...}}\n</tool_call>'
+        )
 
     @classmethod
     def parse(cls, params: Mapping[str, Any]) -> Tools | None:

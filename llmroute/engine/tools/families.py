@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from .calls import Syntax
@@ -24,11 +25,19 @@ class Family:
     end: str = ""
     """What stands behind the last."""
 
+    @property
+    def marks(self) -> frozenset[str]:
+        """All it writes that a model may have control tokens for."""
+        texts = (self.before, self.after, self.begin, self.end)
+        written = (mark for text in texts for mark in _MARK.findall(text))
+        return frozenset((*written, *self.syntax.markers, *self.syntax.marks))
+
     def around(self, name: str) -> tuple[str, str]:
         """What stands before and behind the arguments of a call of a function."""
         return self.before.replace("{name}", name), self.after
 
 
+_MARK = re.compile(r"<[^<>\s]+>|\[[A-Z_]+\]")
 _TAGGED = ('<tool_call>\n{"name": "{name}", "arguments": ', "}\n</tool_call>")
 GENERIC = Family("generic", HERMES, *_TAGGED, between="\n")
 """For models whose template knows nothing of tools: they are told in a system message."""

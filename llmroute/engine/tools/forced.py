@@ -8,7 +8,9 @@ from typing import Any
 from ..grammar.gbnf import GrammarError, Rules, alt, seq
 from ..grammar.json_schema import refused, schema_expr
 from .families import Family
+from .reasoning import Tags
 
+_ROOT = "root ::= "
 _MAX_CALLS = 16
 """In one answer, where several are allowed."""
 
@@ -33,3 +35,16 @@ def calls_grammar(family: Family, parameters: Mapping[str, Any], *, parallel: bo
         return rules.text(seq(family.begin, call, more, family.end))
     except GrammarError as error:
         raise refused(error, "tools") from None
+
+
+def after_thinking(grammar: str, tags: Tags) -> str:
+    """A grammar for an answer that begins within the thinking: the rest of it, then the answer.
+
+    The thinking cannot have the first character of the end tag but before another character than
+    the tag's second, which any model can do without.
+    """
+    first, second = (f"\\U{ord(character):08X}" for character in tags.end[:2])
+    end = "".join(f"\\U{ord(character):08X}" for character in tags.end)
+    thought = f'([^{first}] | "{first}" [^{first}{second}])*'
+    answer = grammar.replace(_ROOT, "answer ::= ", 1)
+    return f'{_ROOT}{thought} "{end}" [ \\n]{{0,4}} answer\n{answer}'

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
+from ...providers.base import LocalToolCall
 from .calls import Head, Syntax, Verdict, Whole
 from .scan import ObjectScanner, beginning_of
 
-
-@dataclass(frozen=True, slots=True)
-class CallPiece:
-    """A piece of a call. The first one has the name."""
-
-    index: int
-    name: str | None = None
-    arguments: str = ""
-
-
-Piece = str | CallPiece
+Piece = str | LocalToolCall
 """Text of the answer, or a piece of a call."""
 
 
@@ -135,10 +125,10 @@ class ToolCallParser:
         self._step = self._read_text
         yield opening
 
-    def _begin(self, name: str, arguments: str = "") -> CallPiece:
+    def _begin(self, name: str, arguments: str = "") -> LocalToolCall:
         self.calls += 1
         self.complete = False
-        return CallPiece(self.calls - 1, name, arguments)
+        return LocalToolCall(self.calls - 1, name, arguments)
 
     def _advance(self, length: int) -> None:
         self._text = self._text[length:]
@@ -148,7 +138,7 @@ class ToolCallParser:
         length = self._arguments.feed(self._text)
         if length:
             piece, self._text = self._text[:length], self._text[length:]
-            yield CallPiece(self.calls - 1, None, piece)
+            yield LocalToolCall(self.calls - 1, None, piece)
         if self._arguments.done:
             self.complete = True
             if self._head.in_object:

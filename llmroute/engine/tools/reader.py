@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .parser import CallPiece, Piece, ToolCallParser
+from ...providers.base import LocalToolCall
+from .parser import Piece, ToolCallParser
 from .reasoning import ReasoningSplitter
 
 
@@ -15,7 +16,7 @@ class Parts:
 
     content: str = ""
     reasoning: str = ""
-    calls: list[CallPiece] = field(default_factory=list)
+    calls: list[LocalToolCall] = field(default_factory=list)
 
 
 class Reader:
@@ -53,7 +54,7 @@ class Reader:
 def _parts(reasoning: str, pieces: Iterable[Piece]) -> Parts:
     parts = Parts(reasoning=reasoning)
     for piece in pieces:
-        if isinstance(piece, CallPiece):
+        if isinstance(piece, LocalToolCall):
             parts.calls.append(piece)
         else:
             parts.content += piece

@@ -130,9 +130,11 @@ def _read_llama(text: str, names: Collection[str]) -> Reading:
     return _ending(_read_json(text, names), (), ";")
 
 
-HERMES = Syntax(_read_tagged, ("<tool_call>",))
-MISTRAL = Syntax(_read_mistral, ("[TOOL_CALLS]",))
-LLAMA = Syntax(_read_llama, ("<|python_tag|>", "<|python_start|>"), "{[")
+HERMES = Syntax(_read_tagged, ("<tool_call>",), ("</tool_call>",))
+MISTRAL = Syntax(_read_mistral, ("[TOOL_CALLS]",), ("[ARGS]", "[CALL_ID]"))
+LLAMA = Syntax(
+    _read_llama, ("<|python_tag|>", "<|python_start|>"), ("<|python_end|>",), starters="{["
+)
 FUNCTION_TAG = Syntax(
     _pattern_head(
         re.compile(rf"(?P<name>{_NAME})>\s*(?=\{{)"),
@@ -157,4 +159,5 @@ DEEPSEEK = Syntax(
         ("```", _DEEPSEEK_END, "<｜tool▁calls▁end｜>"),
     ),
     ("<｜tool▁calls▁begin｜>", _DEEPSEEK_BEGIN),
+    ("<｜tool▁sep｜>", _DEEPSEEK_END, "<｜tool▁calls▁end｜>"),
 )
