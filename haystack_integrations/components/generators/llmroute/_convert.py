@@ -130,7 +130,9 @@ def _part(part: Any, image_types: Collection[str] | None) -> dict[str, Any]:
     if isinstance(part, ImageContent):
         return _image(part, image_types)
     if type(part).__name__ == "FileContent":  # older versions of Haystack don't have it
-        url = f"data:{part.mime_type or 'application/octet-stream'};base64,{part.base64_data}"
+        if part.mime_type is None:
+            raise ValueError("A FileContent needs its mime_type, such as 'application/pdf'")
+        url = f"data:{part.mime_type};base64,{part.base64_data}"
         named = {"filename": part.filename} if part.filename else {}
         return {"type": "file", "file": {"file_data": url, **named}}
     raise ValueError(f"{type(part).__name__} cannot be sent to a model")

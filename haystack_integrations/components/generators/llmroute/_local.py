@@ -50,9 +50,11 @@ class LocalModel:
             return
         with _lock:
             path, self._path = self._path, None
-            users = _users[path]
+            users = _users.setdefault(path, weakref.WeakSet())
             users.discard(self)
             last = not users
+            if last:
+                del _users[path]
         if last:
             unload(str(path))
 

@@ -45,7 +45,7 @@ class LlamaCppGenerator:
         :param generation_kwargs: Arguments of every call; those of a run win, key by key.
         :param streaming_callback: Called with every chunk; `None` asks for whole answers.
         """
-        self.model = model
+        self.model = str(model)
         self.n_ctx = n_ctx
         self.n_batch = n_batch
         self.model_kwargs = dict(model_kwargs or {})

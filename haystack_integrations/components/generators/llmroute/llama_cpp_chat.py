@@ -64,7 +64,7 @@ class LlamaCppChatGenerator:
         """
         flat_tools(tools)
         _check_handler(chat_handler_name, model_clip_path)
-        self.model = model
+        self.model = str(model)
         self.n_ctx = n_ctx
         self.n_batch = n_batch
         self.model_kwargs = dict(model_kwargs or {})
@@ -72,11 +72,11 @@ class LlamaCppChatGenerator:
         self.tools = tools
         self.streaming_callback = streaming_callback
         self.chat_handler_name = chat_handler_name
-        self.model_clip_path = model_clip_path
+        self.model_clip_path = None if model_clip_path is None else str(model_clip_path)
         self._path = str(self.model_kwargs.get("model_path", model))
         self._load = load_options(n_ctx, n_batch, self.model_kwargs)
-        if model_clip_path is not None:
-            self._load.setdefault("mmproj", str(model_clip_path))
+        if self.model_clip_path is not None:
+            self._load.setdefault("mmproj", self.model_clip_path)
         self._local = LocalModel(self._path, self._load)
 
     def warm_up(self) -> None:
