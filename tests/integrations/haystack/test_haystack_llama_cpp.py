@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from haystack.dataclasses import ChatMessage, ImageContent
+from pydantic import BaseModel
 
 from llmroute import loaded_models
 from llmroute.errors import NotFoundError, UnsupportedParamsError
@@ -100,6 +101,12 @@ def test_what_is_no_load_option_is_told(fresh, make):
         make(fresh, model_kwargs={"n_gpu_layer": 1}).warm_up()
 
 
+def test_a_path_object_is_a_path_too(spoken):
+    component = LlamaCppChatGenerator(Path(spoken))
+    assert component.run("Hi")["replies"][0].text == "Hello from this process."
+    assert component.to_dict()["init_parameters"]["model"] == spoken
+
+
 def test_no_such_file(local_component):
     component = type(local_component)("/nowhere/at-all.gguf")
     for call in (component.warm_up, lambda: component.run("Hi")):
@@ -152,8 +159,8 @@ def test_a_random_seed_of_model_kwargs_repeats_an_answer(tiny_random):
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"chat_handler_name": "Qwen25VLChatHandler"}, "model_clip_path is missing"),
-        ({"model_clip_path": "mmproj.gguf"}, "chat_handler_name is missing"),
+        ({"chat_handler_name": "Qwen25VLChatHandler"}, "model_clip_path must be"),
+        ({"model_clip_path": "mmproj.gguf"}, "chat_handler_name must be"),
         ({"chat_handler_name": "NoHandler", "model_clip_path": "x"}, "Unknown chat handler"),
     ],
 )
@@ -176,3 +183,36 @@ def test_image_formats(spoken):
     message = ChatMessage.from_user(content_parts=["Look:", image])
     with pytest.raises(ValueError, match="image/tiff"):
         LlamaCppChatGenerator(spoken).run([message])
+
+
+class Prize(BaseModel):
+    name: str
+    year: int
+
+
+SCHEMA = Prize.model_json_schema()
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Prize,
+        {"type": "json_schema", "json_schema": {"name": "prize", "schema": SCHEMA}},
+        {"type": "json_object", "schema": SCHEMA},  # llama-cpp-python's own form
+    ],
+    ids=["model", "json_schema", "json_object"],
+)
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+def test_a_response_format_holds_the_model_to_it(tiny_random, wanted, streamed):
+    """A model with random weights would never write this by itself."""
+    component = LlamaCppChatGenerator(
+        str(tiny_random), generation_kwargs={"response_format": wanted, "max_tokens": 400}
+    )
+    callback = (lambda chunk: None) if streamed else None
+    replies = [
+        component.run("Who?", {"seed": seed}, streaming_callback=callback)["replies"][0]
+        for seed in range(3)
+    ]
+    whole = [reply for reply in replies if reply.meta["finish_reason"] == "stop"]
+    assert all(Prize.model_validate_json(reply.text) for reply in whole)
+    assert all(reply.text.startswith("{") for reply in replies)

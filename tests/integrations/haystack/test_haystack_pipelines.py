@@ -155,6 +155,57 @@ def test_an_agent_with_a_tool(server, meta, weather, recorder, how, stream):
         assert "It is sunny." in recorder.text
 
 
+CALLING = """\
+<tool_call>
+{"name": "weather", "arguments": {"city": "Oslo"}}
+</tool_call>"""
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("how", ["sync", "async"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("component", ["llama-cpp", "llmroute"])
+def test_an_agent_on_a_model_in_this_process(scripted, weather, recorder, how, stream, component):
+    """The model always asks for the tool, so the Agent goes round until its steps are used up."""
+
+    def record(chunk):
+        recorder(chunk)
+
+    async def record_async(chunk):
+        recorder(chunk)
+
+    path = scripted(CALLING)
+    if component == "llama-cpp":
+        generator = LlamaCppChatGenerator(str(path))
+    else:
+        generator = LLMRouteChatGenerator(f"llamacpp/{path}")
+    callback = record if how == "sync" else record_async
+    agent = Agent(
+        chat_generator=generator,
+        tools=[weather],
+        max_agent_steps=2,
+        streaming_callback=callback if stream else None,
+    )
+    agent.warm_up()
+    messages = [ChatMessage.from_user("Weather in Oslo?")]
+    if how == "sync":
+        result = agent.run(messages=messages)
+    else:
+        result = asyncio.run(agent.run_async(messages=messages))
+    calls = [message for message in result["messages"] if message.tool_calls]
+    results = [message for message in result["messages"] if message.tool_call_results]
+    assert [call.tool_call.arguments for call in calls] == [{"city": "Oslo"}] * 2
+    assert [told.tool_call_result.result for told in results] == ["Sunny in Oslo"] * 2
+    assert [told.tool_call_result.origin.id for told in results] == [c.tool_call.id for c in calls]
+    first, second = (call.meta["usage"]["prompt_tokens"] for call in calls)
+    assert second > first, "the call and its result are in the second prompt"
+    assert {call.meta["finish_reason"] for call in calls} == {"tool_calls"}
+    if "token_usage" in result:
+        assert result["token_usage"]["prompt_tokens"] == first + second
+    deltas = [delta for chunk in recorder.chunks for delta in chunk.tool_calls or ()]
+    assert [d.tool_name for d in deltas if d.tool_name] == (["weather"] * 2 if stream else [])
+
+
 @pytest.mark.parametrize("how", ["sync", "async"])
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_a_fallback_from_a_dead_url_to_this_process(spoken, recorder, how, stream):

@@ -45,7 +45,7 @@ class LlamaCppGenerator:
         :param generation_kwargs: Arguments of every call; those of a run win, key by key.
         :param streaming_callback: Called with every chunk; `None` asks for whole answers.
         """
-        self.model = str(model)
+        self.model_path = str(model)
         self.n_ctx = n_ctx
         self.n_batch = n_batch
         self.model_kwargs = dict(model_kwargs or {})
@@ -75,7 +75,7 @@ class LlamaCppGenerator:
         """The component as plain data."""
         return to_dict(
             self,
-            model=self.model,
+            model=self.model_path,
             n_ctx=self.n_ctx,
             n_batch=self.n_batch,
             model_kwargs=self.model_kwargs,

@@ -64,7 +64,7 @@ class LlamaCppChatGenerator:
         """
         flat_tools(tools)
         _check_handler(chat_handler_name, model_clip_path)
-        self.model = str(model)
+        self.model_path = str(model)
         self.n_ctx = n_ctx
         self.n_batch = n_batch
         self.model_kwargs = dict(model_kwargs or {})
@@ -99,7 +99,7 @@ class LlamaCppChatGenerator:
         """The component as plain data; a pydantic `response_format` becomes its JSON schema."""
         return to_dict(
             self,
-            model=self.model,
+            model=self.model_path,
             n_ctx=self.n_ctx,
             n_batch=self.n_batch,
             model_kwargs=self.model_kwargs,
@@ -181,7 +181,7 @@ def _check_handler(name: str | None, clip_path: str | None) -> None:
             f"Unknown chat handler {name!r}; known are: {', '.join(sorted(_CHAT_HANDLERS))}"
         )
     if (name is None) != (clip_path is None):
-        missing = "chat_handler_name" if name is None else "model_clip_path"
-        raise ValueError(
-            f"{missing} is missing: images need both chat_handler_name and model_clip_path"
-        )
+        missing, given = "model_clip_path", "chat_handler_name"
+        if name is None:
+            missing, given = given, missing
+        raise ValueError(f"{missing} must be provided when {given} is: images need both")
