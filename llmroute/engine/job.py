@@ -6,7 +6,7 @@ import copy
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ..errors import APIError, InternalServerError, LLMRouteError
 from ..providers.base import LocalCall, LocalEvent, LocalToken, LocalUsage, LocalVector
@@ -25,6 +25,8 @@ class Prompt:
     tokens: list[int]
     text: str
     """What `echo` gives back."""
+    cached: int | None = None
+    """Tokens that needed no computing; `None` until its first answer starts."""
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
@@ -58,7 +60,8 @@ class Job:
 
     def _finish(self) -> None:
         prompt_tokens = sum(len(prompt.tokens) for prompt in self.prompts)
-        self._send(LocalUsage(prompt_tokens, self.completion_tokens))
+        cached = sum(prompt.cached or 0 for prompt in self.prompts)
+        self._send(LocalUsage(prompt_tokens, self.completion_tokens, cached))
         self._send(None)
 
     def fail(self, error: Exception) -> None:
@@ -96,6 +99,15 @@ def located(error: Exception, model: str) -> LLMRouteError:
     return ours
 
 
+class Part(NamedTuple):
+    """A run of the cache's cells."""
+
+    owner: int
+    """Whose run; sequences with the same beginning have parts of the same owner in common."""
+    length: int
+    """How much of its beginning."""
+
+
 @dataclass(eq=False, slots=True)
 class Choice:
     """One answer being generated: a sequence of llama.cpp while it is active."""
@@ -112,10 +124,22 @@ class Choice:
     """How many of `tokens` are in the cache."""
     planned: int = 0
     """How many more this step computes."""
-    shared: int = 0
-    """How many of the computed ones it has from another choice."""
+    part: int = -1
+    """Who owns the cells it fills itself."""
+    inherited: tuple[Part, ...] = ()
+    """The cells before these, filled by others."""
+    reader: Choice | None = None
+    """An active choice that is reading in the same beginning, while this one waits for it."""
+    soon: int = 0
+    """How many tokens that one must have computed."""
     row: int = -1
     """Where in the batch its next token can be sampled; -1 if not after this step."""
+
+    @property
+    def waits_for_reader(self) -> bool:
+        """Whether somebody active is still reading in a beginning that this one is to have."""
+        reader = self.reader
+        return reader is not None and reader.sequence >= 0 and reader.computed < self.soon
 
     @property
     def pending(self) -> int:

@@ -22,6 +22,8 @@ from .vocabulary import Vocabulary
 DECODED, NO_ROOM, ABORTED = 0, 1, 2
 """What `decode` returns; negative values are failures."""
 
+_KEPT = 4
+"""Ended answers whose tokens are kept for prompts that begin alike; more if more run at once."""
 _TEXTS = 64
 """Texts that can get their vectors in one step. They take no memory of their own."""
 _CACHE_TYPES = {
@@ -62,9 +64,7 @@ class Model:
         self.sequences: int = lib.llama_n_seq_max(context)
         self.window_layers: int = lib.llama_model_n_swa(model)
         """Tokens that layers with a sliding window look back; 0 without such layers."""
-        self.can_share: bool = not (
-            lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model)
-        )
+        self.can_share = _can_share(lib, model)
         """Whether one sequence's beginning can be copied to another."""
         self._model = model
         self._memory = lib.llama_get_memory(context)
@@ -85,6 +85,10 @@ class Model:
     def share(self, source: int, target: int, length: int) -> None:
         """Let `target` begin with the first `length` tokens of `source`, without computing."""
         self.lib.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def cut(self, sequence: int, length: int) -> None:
+        """Drop what is kept of a sequence but for its first `length` tokens."""
+        self.lib.llama_memory_seq_rm(self._memory, sequence, length, -1)
 
     def first_kept(self, sequence: int) -> int:
         """The first position a sequence still has in every layer."""
@@ -129,7 +133,7 @@ def load(
         if not model:
             raise _failed(path, "llama.cpp cannot load it", errors)
         context = lib.llama_init_from_model(
-            model, _context_params(lib, header, options, n_ctx, abort)
+            model, _context_params(lib, model, header, options, n_ctx, abort)
         )
         if not context:
             lib.llama_model_free(model)
@@ -190,13 +194,17 @@ def _load_weights(lib: Any, path: Path, options: LoadOptions, go_on: Callable[[]
 
 
 def _context_params(
-    lib: Any, header: GGUFHeader, options: LoadOptions, n_ctx: int, abort: native.Flag
+    lib: Any, model: Any, header: GGUFHeader, options: LoadOptions, n_ctx: int, abort: native.Flag
 ) -> Any:
     params = lib.llama_context_default_params()
     params.n_ctx = n_ctx
     params.n_batch = options.n_batch
     params.n_ubatch = min(options.n_ubatch or options.n_batch, options.n_batch)
     params.n_seq_max = options.n_parallel
+    if options.prefix_cache and _can_share(lib, model):
+        # llama.cpp aborts where there are more sequences than tokens in a batch.
+        most = min(options.n_batch, lib.llama_max_parallel_sequences())
+        params.n_seq_max = min(options.n_parallel + max(_KEPT, options.n_parallel), most)
     params.n_threads = options.n_threads or machine.cores()
     params.n_threads_batch = options.n_threads_batch or params.n_threads
     params.flash_attn_type = _flash_attention(lib, options)
@@ -212,10 +220,15 @@ def _context_params(
     if options.embeddings:
         params.embeddings = True
         params.pooling_type = pooling_of(header, options)
-        params.n_seq_max = _TEXTS
+        params.n_seq_max = min(_TEXTS, n_ctx)  # as above
         # The vectors of a text's tokens are pooled within what is computed at once.
         params.n_batch = params.n_ubatch = n_ctx
     return params
+
+
+def _can_share(lib: Any, model: Any) -> bool:
+    """Whether a sequence's beginning can be had without what follows it."""
+    return not (lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model))
 
 
 def _flash_attention(lib: Any, options: LoadOptions) -> int:

@@ -53,6 +53,9 @@ class LoadOptions:
     flash_attn: bool | None = None
     """Flash attention; `None` lets llama.cpp decide with a GPU and leaves it off without, where it
     is slower in long contexts."""
+    prefix_cache: bool = True
+    """Keep what was computed of ended calls as long as there is room, so that a prompt that begins
+    alike is read from there on."""
     swa_full: bool = False
     """Keep the whole context in the cache also for layers that look at a sliding window."""
     rope_freq_base: float | None = None
@@ -161,6 +164,7 @@ _CHECKS: dict[str, Any] = {
     "use_mmap": _switch,
     "use_mlock": _switch,
     "flash_attn": _switch,
+    "prefix_cache": _switch,
     "swa_full": _switch,
     "rope_freq_base": _positive,
     "rope_freq_scale": _positive,

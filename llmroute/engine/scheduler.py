@@ -12,22 +12,21 @@ from ..errors import InternalServerError, LLMRouteError
 from .interrupt import Interrupt
 from .job import Choice, Job
 from .model import ABORTED, DECODED, NO_ROOM, Model
+from .sequences import Sequences, Start
 from .starting import choices_of
 
-_HEADROOM = 128
-"""Cells kept free for the tokens of an answer to come, when deciding whether it can start."""
 _CHUNK_SHARE = 4
 """While answers are being written, a step reads at most one part in so many of a batch of prompt,
 so that they keep coming."""
 
 
 class Scheduler:
-    """Runs the choices of all jobs, `model.sequences` of them at once."""
+    """Runs the choices of all jobs, `n_parallel` of them at once."""
 
     def __init__(self, model: Model, interrupt: Interrupt) -> None:
         self._model = model
         self._interrupt = interrupt
-        self._free = list(range(model.sequences))
+        self._sequences = Sequences(model)
         self.waiting: deque[Choice] = deque()
         self.active: list[Choice] = []
         """In the order they were admitted."""
@@ -64,6 +63,8 @@ class Scheduler:
         elif result == NO_ROOM:
             self._make_room()
         elif result != ABORTED:  # aborted: all of them are cancelled, and dropped next time
+            for choice in batched:
+                choice.computed = 0  # nothing of it is kept
             self._fail(batched, InternalServerError(f"llama_decode failed with code {result}."))
 
     def fail_all(self, error: Exception) -> None:
@@ -87,15 +88,13 @@ class Scheduler:
     def _retire(self, choice: Choice) -> None:
         """Let a choice go that is complete or not wanted."""
         self._full = False
-        self._release(choice)
+        self._sequences.leave(choice)
+        self._stop(choice)
         choice.chain.free()
 
-    def _release(self, choice: Choice) -> None:
-        """Take a choice's sequence away."""
-        self._model.forget(choice.sequence)
-        self._free.append(choice.sequence)
+    def _stop(self, choice: Choice) -> None:
         self.active.remove(choice)
-        choice.sequence, choice.computed, choice.shared = -1, 0, 0
+        choice.sequence, choice.computed = -1, 0
 
     # Starting
 
@@ -104,39 +103,27 @@ class Scheduler:
         if self._full and self.active:
             return
         passed: list[Choice] = []
-        while self.waiting and self._free:
+        while self.waiting and len(self.active) + len(passed) < self._model.options.n_parallel:
             choice = self.waiting.popleft()
-            sibling = self._sibling(choice)
-            if sibling and sibling.computed < len(choice.prompt.tokens) - 1:
-                passed.append(choice)  # its prompt is being computed; wait for that
-            elif self.active and not self._has_cells(choice):
+            if choice.waits_for_reader:
+                passed.append(choice)
+                continue
+            start = self._sequences.find(choice, self.active)
+            choice.reader, choice.soon = start.reader, start.soon
+            if start.reader:
+                passed.append(choice)
+            elif self.active and not self._sequences.has_cells(choice, start, self.active):
                 passed.append(choice)
                 break  # nobody overtakes it
             else:
-                self._start(choice, sibling)
+                self._start(choice, start)
         self.waiting.extendleft(reversed(passed))
 
-    def _sibling(self, choice: Choice) -> Choice | None:
-        """An active choice with the same prompt whose computation can be shared."""
-        if not self._model.can_share:
-            return None
-        return next((other for other in self.active if other.prompt is choice.prompt), None)
-
-    def _has_cells(self, choice: Choice) -> bool:
-        return sum(map(_cells, self.active)) + _cells(choice) <= self._model.cells
-
-    def _start(self, choice: Choice, sibling: Choice | None) -> None:
-        choice.sequence = self._free.pop()
+    def _start(self, choice: Choice, start: Start) -> None:
+        self._sequences.begin(choice, start)
         self.active.append(choice)
-        length = len(choice.prompt.tokens) - 1  # the last token is computed for its logits
-        if sibling and length and self._keeps(sibling, length):
-            self._model.share(sibling.sequence, choice.sequence, length)
-            choice.computed = choice.shared = length
-
-    def _keeps(self, choice: Choice, length: int) -> bool:
-        """Whether layers with a sliding window still have what follows the first tokens needs."""
-        needed_from = max(0, length - self._model.window_layers) if self._model.window_layers else 0
-        return self._model.first_kept(choice.sequence) <= needed_from
+        if choice.prompt.cached is None:
+            choice.prompt.cached = start.length
 
     # One step
 
@@ -186,15 +173,19 @@ class Scheduler:
             choice.tokens.append(token)
 
     def _make_room(self) -> None:
-        """The cache is full: the youngest answer gives its cells back until another has ended.
+        """The cache is full: what is only kept goes, the least recently used first; then the
+        youngest answer gives its cells back until another has ended.
 
         Nothing of it is lost but time: it keeps its tokens and its sampler.
         """
+        if self._sequences.drop_oldest():
+            return
         youngest = self.active[-1]
         if len(self.active) == 1:
             self._fail([youngest], InternalServerError("The engine's cache is full."))
         else:
-            self._release(youngest)
+            self._sequences.take(youngest)
+            self._stop(youngest)
             self.waiting.appendleft(youngest)
             self._full = True
 
@@ -215,8 +206,3 @@ def _shares(reading: list[Choice], room: int) -> list[tuple[Choice, int]]:
         if own + more:
             shares.append((choice, own + more))
     return shares
-
-
-def _cells(choice: Choice) -> int:
-    """Cells a choice takes of the cache, with some for what it is about to write."""
-    return len(choice.tokens) - choice.shared + min(choice.answer.remaining, _HEADROOM)
