@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from haystack import Pipeline
+from haystack.components.agents import Agent
 from haystack.components.generators.utils import print_streaming_chunk
 from haystack.core.component import Component
 from haystack.dataclasses import ChatMessage
@@ -244,6 +245,8 @@ def test_yaml_is_loaded_by_a_process_that_knows_only_haystack():
         if name in CHAT_IDS:
             component.tools = [FUNCTION, Toolset([])]
         pipeline.add_component(name, component)
+    agent = Agent(chat_generator=LLMRouteChatGenerator("llamacpp/nowhere.gguf"), tools=[FUNCTION])
+    pipeline.add_component("agent", agent)
     written = pipeline.dumps()
     done = subprocess.run(
         [sys.executable, "-c", LOADER],

@@ -36,6 +36,12 @@ def test_eight_threads_on_one_component(tiny_random):
     component.close()
 
 
+def test_eight_threads_on_every_chat_component(chat_component):
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(chat_component.run, [f"Prompt {n}" for n in range(16)]))
+    assert {r["replies"][0].text for r in results} == {"Hello from this process."}
+
+
 def test_many_tasks_on_one_component(chat_component):
     async def story():
         runs = [chat_component.run_async(f"Prompt {number}") for number in range(16)]

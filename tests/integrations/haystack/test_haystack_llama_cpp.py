@@ -7,7 +7,7 @@ import gc
 from pathlib import Path
 
 import pytest
-from haystack.dataclasses import ChatMessage, ImageContent
+from haystack.dataclasses import ChatMessage, ImageContent, ToolCall
 from pydantic import BaseModel
 
 from llmroute import loaded_models
@@ -216,3 +216,26 @@ def test_a_response_format_holds_the_model_to_it(tiny_random, wanted, streamed):
     whole = [reply for reply in replies if reply.meta["finish_reason"] == "stop"]
     assert all(Prize.model_validate_json(reply.text) for reply in whole)
     assert all(reply.text.startswith("{") for reply in replies)
+
+
+TEMPLATES = sorted(Path(__file__).parents[1].glob("templates/*.jinja"))
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
+def test_the_second_turn_of_a_tool_loop_in_every_template(spoken, weather, template):
+    """What reaches the prompt is tested beside the templates; here the engine reads it."""
+    calls = [
+        ToolCall(id=f"call_{city}", tool_name="weather", arguments={"city": city})
+        for city in ("Oslo", "Bogotá")
+    ]
+    messages = [
+        ChatMessage.from_user("Weather?"),
+        ChatMessage.from_assistant(tool_calls=calls),
+        *(ChatMessage.from_tool("Sunny", origin=call) for call in calls),
+    ]
+    component = LlamaCppChatGenerator(spoken, tools=[weather])
+    (reply,) = component.run(messages, {"chat_template": template.read_text("utf-8")})["replies"]
+    # DeepSeek's template begins the thinking, so what is said is thought.
+    said = reply.text or reply.reasoning.reasoning_text
+    assert said == "Hello from this process."
+    assert reply.meta["usage"]["prompt_tokens"] > 100

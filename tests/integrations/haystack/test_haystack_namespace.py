@@ -15,11 +15,11 @@ from llmroute.integrations import haystack as exported
 ROOT = Path(__file__).parents[3]
 
 
-def told(program, *paths):
+def told(program, *paths, arguments=()):
     """What a program prints in a process of its own."""
     path = ":".join(map(str, paths or (ROOT,)))
     return subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", program, *arguments],
         capture_output=True,
         text=True,
         env={"PYTHONPATH": path, "HAYSTACK_TELEMETRY_ENABLED": "False", "PATH": ""},
@@ -84,3 +84,22 @@ print([name for name in ("llama_cpp", "openai", "numpy.core") if name in sys.mod
 def test_importing_the_components_loads_no_model_library():
     done = told(LIGHT)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+WITHOUT_LLAMA_CPP = """
+import sys
+sys.modules["llama_cpp"] = None  # as if it were not installed
+from llmroute.errors import MissingExtraError
+from llmroute.integrations.haystack import LlamaCppChatGenerator
+generator = LlamaCppChatGenerator(sys.argv[1])
+for call in (generator.warm_up, lambda: generator.run("Hi")):
+    try:
+        call()
+    except MissingExtraError as error:
+        print(error)
+"""
+
+
+def test_without_llama_cpp_python_the_extra_is_named(spoken):
+    done = told(WITHOUT_LLAMA_CPP, arguments=[spoken])
+    assert done.stdout.count("pip install 'llmroute[llamacpp]'") == 2, done.stderr

@@ -206,7 +206,7 @@ def _reply(answer: ChatCompletion, choice: Choice, further_meta: Mapping[str, An
     if said.refusal:
         meta["refusal"] = said.refusal
     return ChatMessage.from_assistant(
-        text=said.content or None if calls else said.content,
+        text=said.content or (None if calls or said.reasoning_content else said.content),
         tool_calls=calls,
         reasoning=said.reasoning_content or None,
         meta=meta,
