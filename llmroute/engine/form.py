@@ -43,7 +43,8 @@ class Form:
                 "llamacpp takes only one of tools, response_format and grammar in a call.",
                 param="response_format" if made is not None else "grammar",
             )
-        if params.get("ignore_eos") and (grammar is not None or made is not None):
+        forced = tools is not None and tools.forced
+        if params.get("ignore_eos") and (grammar is not None or made is not None or forced):
             raise _bad("ignore_eos", "cannot be combined with a form that ends")
         if grammar is not None:
             return cls(_checked(grammar))

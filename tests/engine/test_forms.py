@@ -72,9 +72,20 @@ def schema_format(schema: Any) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "x", "schema": schema, "strict": True}}
 
 
+_WORD = {"type": "string", "pattern": "^[a-z]{1,8}$"}
+
+
+def tool(name: str, **properties: Any) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties, "required": list(properties)}
+    return {"type": "function", "function": {"name": name, "parameters": schema}}
+
+
+TOOLS = [tool("get_weather", city=_WORD), tool("now")]
+CALL = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "paris"}}\n</tool_call>'
+
+
 # Structured output. Bounded, so that a random model comes to an end.
 
-_WORD = {"type": "string", "pattern": "^[a-z]{1,8}$"}
 SCHEMAS: list[dict[str, Any]] = [
     {"type": "boolean"},
     {"type": "integer", "minimum": -5, "maximum": 1234},
@@ -184,6 +195,7 @@ def test_what_the_grammar_cannot_tell_is_checked_at_the_end(road: Road, tiny_ran
         ({"grammar": "root ::= root"}, "grammar"),
         ({"grammar": 'root ::= "a"', "response_format": {"type": "json_object"}}, None),
         ({"response_format": {"type": "json_object"}, "ignore_eos": True}, "ignore_eos"),
+        ({"tools": TOOLS, "tool_choice": "required", "ignore_eos": True}, "ignore_eos"),
         ({"tools": [{"type": "function"}]}, "tools"),
         ({"tool_choice": "required"}, "tool_choice"),
     ],
@@ -224,15 +236,6 @@ def test_with_samplers_of_every_kind(tiny_random: Path) -> None:
 
 
 # Tools
-
-
-def tool(name: str, **properties: Any) -> dict[str, Any]:
-    schema = {"type": "object", "properties": properties, "required": list(properties)}
-    return {"type": "function", "function": {"name": name, "parameters": schema}}
-
-
-TOOLS = [tool("get_weather", city=_WORD), tool("now")]
-CALL = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "paris"}}\n</tool_call>'
 
 
 def calls_of(answer: ChatCompletion) -> list[tuple[str, str]]:
