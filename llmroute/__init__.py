@@ -41,6 +41,7 @@ _HOMES = {
         "LLMRouteError",
         "MissingExtraError",
         "ModelFileError",
+        "ModelUnloadedError",
         "NotFoundError",
         "OpenAIError",
         "PermissionDeniedError",

@@ -70,6 +70,9 @@ from .errors import (
     ModelFileError as ModelFileError,
 )
 from .errors import (
+    ModelUnloadedError as ModelUnloadedError,
+)
+from .errors import (
     NotFoundError as NotFoundError,
 )
 from .errors import (

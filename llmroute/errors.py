@@ -22,6 +22,7 @@
     │   │   └── InternalServerError         5xx
     │   │       ├── BadGatewayError         502
     │   │       ├── ServiceUnavailableError 503
+    │   │       │   └── ModelUnloadedError  unload() was called while the call ran
     │   │       └── GatewayTimeoutError     504
     │   ├── APIResponseValidationError      an answer that is not what the protocol says
     │   └── StreamInterruptedError          a stream that broke off; carries what had arrived
@@ -228,6 +229,10 @@ class ServiceUnavailableError(InternalServerError):
     """The provider is overloaded or down."""
 
     default_status = 503
+
+
+class ModelUnloadedError(ServiceUnavailableError):
+    """The local model was unloaded while the call ran; not tried again by itself."""
 
 
 class GatewayTimeoutError(InternalServerError):

@@ -7,7 +7,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from ..errors import LLMRouteError, RateLimitError, ServiceUnavailableError
+from ..errors import LLMRouteError, ModelUnloadedError, RateLimitError
 from . import context_size, model, native
 from .gguf import read_header
 from .interrupt import Interrupt
@@ -180,4 +180,4 @@ def renew_locks() -> None:
 
 
 def _closed() -> LLMRouteError:
-    return ServiceUnavailableError("The model was unloaded.")
+    return ModelUnloadedError("The model was unloaded. The next call loads it again.")

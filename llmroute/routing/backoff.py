@@ -10,6 +10,7 @@ from ..errors import (
     APIError,
     APIStatusError,
     APITimeoutError,
+    ModelUnloadedError,
     ProviderRetiredError,
     StreamInterruptedError,
 )
@@ -26,7 +27,7 @@ def is_retryable(error: APIError) -> bool:
     Connection errors, 408, 409, 429 and 5xx are; other statuses are not. A stream is retried only
     while nothing of it was delivered, which the driver sees to.
     """
-    if isinstance(error, ProviderRetiredError):
+    if isinstance(error, ProviderRetiredError | ModelUnloadedError):
         return False
     if isinstance(error, APIStatusError):
         status = error.status_code

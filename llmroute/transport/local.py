@@ -272,7 +272,7 @@ def warm_up(model: str, **model_kwargs: Any) -> LoadedModel:
 def unload(model: str | None = None) -> int:
     """Give back the memory of a model, or of all; returns how many were loaded.
 
-    Calls that are running on it end with `ServiceUnavailableError`. A later call loads it again.
+    Calls that are running on it end with `ModelUnloadedError`. A later call loads it again.
     """
     return pool.unload_all() if model is None else pool.unload(_name(model))
 

@@ -1,0 +1,62 @@
+"""Whole answers of a model in this process: the errors are those of a whole answer."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from calls_here import Scripted
+
+from llmroute import (
+    APITimeoutError,
+    ModelUnloadedError,
+    StreamInterruptedError,
+    acompletion,
+    completion,
+    loaded_models,
+    unload,
+)
+from llmroute.types.request import Timeout
+
+pytest.importorskip("llama_cpp")
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("unloaded")]
+
+
+@pytest.fixture
+def endless(scripted: Scripted) -> str:
+    return f"llamacpp/{scripted('on and on ', loop=True, n_ctx=100_000)}"
+
+
+def _active() -> int:
+    return sum(model.active for model in loaded_models())
+
+
+def test_a_model_unloaded_while_it_answers_is_not_loaded_again(endless: str) -> None:
+    unload()
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(completion, endless, "Go", num_retries=2)
+        while not _active():
+            pass
+        unload(endless)
+        with pytest.raises(ModelUnloadedError) as caught:
+            answer.result(timeout=60)
+    assert len(caught.value.attempts) == 1
+    assert loaded_models() == []
+
+
+def test_a_whole_answer_that_takes_too_long_is_a_timeout(endless: str) -> None:
+    limit = Timeout(total=0.3)
+    with pytest.raises(APITimeoutError):
+        completion(endless, "Go", timeout=limit)
+    with pytest.raises(APITimeoutError):
+        asyncio.run(acompletion(endless, "Go", timeout=limit))
+
+
+def test_a_stream_that_takes_too_long_brings_what_had_come(endless: str) -> None:
+    with completion(endless, "Go", stream=True) as warm:
+        next(warm)  # loaded, so that the limit below passes in the middle of the answer
+    with pytest.raises(StreamInterruptedError) as caught:
+        completion(endless, "Go", stream=True, timeout=2.0).get_final_completion()
+    assert caught.value.partial is not None
+    assert caught.value.partial.text.startswith("on and on")
