@@ -355,6 +355,14 @@ def test_an_error_with_status_200(call: Call) -> None:
         call(api_base=server.url, num_retries=0)
 
 
+def test_nothing_comes_out_of_a_closed_stream() -> None:
+    with ScriptedServer(sse(events(*HELLO))) as server:
+        stream = llmroute.completion("openai/m", "hi", stream=True, api_base=server.url)
+        next(stream)
+        stream.close()
+        assert list(stream) == []
+
+
 def test_leaving_a_stream_early_closes_its_connection() -> None:
     head = (
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"

@@ -109,6 +109,7 @@ class StreamState:
         self._splitter = splitter
         self._limits = limits
         self._draining = False
+        self._in_pieces = request.stream
         self._expected = int(request.params.get("n") or 1)
         options = request.params.get("stream_options") or {}
         self._show_usage = bool(options.get("include_usage"))
@@ -141,8 +142,8 @@ class StreamState:
         """Takes an error that ended the stream.
 
         Before the first chunk it is raised as it is, so that another try can be made; later it
-        becomes a `StreamInterruptedError` that carries what had come. That a whole answer is not
-        what was asked for is raised as it is, too.
+        becomes a `StreamInterruptedError` that carries what had come. Where nobody asked for a
+        stream, and when a whole answer is not what was asked for, it is raised as it is, too.
         """
         if self.ended:
             return
@@ -151,7 +152,7 @@ class StreamState:
         if whole and isinstance(error, APIConnectionError):
             return  # only the wait for the end of a body failed whose last event had come
         unfit = isinstance(error, APIResponseValidationError) and error.is_whole
-        if self._assembler.started and not unfit:
+        if self._assembler.started and self._in_pieces and not unfit:
             error = _interrupted(error)
             error.partial = self.completion()
         self.error = self.locate(error)
@@ -262,7 +263,11 @@ class Stream(_Streamed, Generic[ChunkT]):
         return self._final()
 
     def close(self) -> None:
-        """Lets go of the connection or the model at once. May be called twice."""
+        """Lets go of the connection or the model at once. May be called twice.
+
+        No chunk comes out after it, not even one that had arrived.
+        """
+        self.state.ready.clear()
         if not self._closed:
             self._closed = True
             self._source.close()
@@ -335,7 +340,8 @@ class AsyncStream(_Streamed, Generic[ChunkT]):
         return self._final()
 
     async def aclose(self) -> None:
-        """Lets go of the connection or the model at once. May be called twice."""
+        """The async twin of `Stream.close`."""
+        self.state.ready.clear()
         if not self._closed:
             self._closed = True
             await self._source.aclose()
