@@ -35,8 +35,9 @@ class AnswerRules:
         splitter = ReasoningSplitter(self.tags, open=self.open) if self.tags else None
         if self.tools is None or self.family is None:
             return Reader(splitter, None)
-        names = self.tools.parameters.keys()
-        parser = ToolCallParser(self.family.syntax, names, parallel=self.tools.parallel)
+        parser = ToolCallParser(
+            self.family.syntax, self.tools.parameters, parallel=self.tools.parallel
+        )
         return Reader(splitter, parser)
 
     def markers(self, vocabulary: Vocabulary) -> dict[int, bytes]:

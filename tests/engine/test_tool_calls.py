@@ -21,7 +21,9 @@ from llmroute.engine.tools.reasoning import ReasoningSplitter, Tags, tags_of
 from llmroute.errors import BadRequestError, UnsupportedParamsError
 from llmroute.providers.base import LocalToolCall
 
-NAMES = ("get_weather", "now", "a.b-c")
+_CITY = {"properties": {"city": {"type": "string"}, "n": {"type": "integer"}}}
+SCHEMAS: dict[str, Any] = {"get_weather": _CITY, "now": {}, "a.b-c": {}}
+NAMES = tuple(SCHEMAS)
 TEMPLATES = {
     "hermes": "<tools></tools> <tool_call>\n",
     "mistral": "[AVAILABLE_TOOLS] [TOOL_CALLS]",
@@ -45,7 +47,7 @@ class Read:
 
 
 def read(family: Family, pieces: list[str], *, parallel: bool = True) -> Read:
-    parser = ToolCallParser(family.syntax, NAMES, parallel=parallel)
+    parser = ToolCallParser(family.syntax, SCHEMAS, parallel=parallel)
     result = Read()
     for piece in [part for text in pieces for part in parser.feed(text)] + parser.finish():
         if isinstance(piece, str):
@@ -87,6 +89,14 @@ WRITTEN: list[tuple[str, str, str, list[tuple[str, str]]]] = [
     ("hermes", '<tool_call>{"name": "now"}</tool_call>', "", [NOW]),
     ("hermes", '<tool_call>{"name": "now", "arguments": "{}"}</tool_call>', "", [NOW]),
     ("hermes", '<tool_call>{"name": "now", "arguments": {}}', "", [NOW]),
+    ("hermes", "<tool_call>\n<function=get_weather>\n<parameter=city>\n12 <b>\n\n</parameter>\n"
+     "<parameter=n>\n3\n</parameter>\n</function>\n</tool_call>", "",
+     [("get_weather", '{"city": "12 <b>\\n", "n": 3}')]),
+    ("hermes", "<tool_call><function=now>\n<parameter=x>True</parameter></function></tool_call>"
+     "<tool_call>now\n</tool_call>", "", [("now", '{"x": true}'), NOW]),
+    ("hermes", "<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>1</arg_value>\n"
+     "<arg_key>n</arg_key><arg_value>[1]</arg_value>\n</tool_call>", "",
+     [("get_weather", '{"city": "1", "n": [1]}')]),
     ("generic", ' <tool_call>{"name": "a.b-c", "arguments": {}}</tool_call> ', "",
      [("a.b-c", "{}")]),
     ("mistral", f'[TOOL_CALLS][{{"name": "get_weather", "arguments": {PARIS}}}]', "", [WEATHER]),
@@ -132,6 +142,11 @@ TEXTS = [
     ("hermes", '<tool_call>{"name": "no'),
     ("hermes", "  \n"),
     ("hermes", " <"),
+    ("hermes", "<tool_call><function=unknown></function></tool_call>"),
+    ("hermes", "<tool_call><function=now>prose</function></tool_call>"),
+    ("hermes", "<tool_call><function=now><parameter=a>1"),
+    ("hermes", "<tool_call>now and then</tool_call>"),
+    ("hermes", "<tool_call>unknown<arg_key>"),
     ("mistral", "[TOOL_CALLS]hello world [1]"),
     ("mistral", '[TOOL_CALLS][{"name": "unknown", "arguments": {}}]'),
     ("mistral-args", "[TOOL_CALLS]unknown[ARGS]{}"),
@@ -171,7 +186,7 @@ def test_a_call_that_is_cut_is_shown_as_far_as_it_came(family: Family) -> None:
 
 
 def test_arguments_come_as_they_are_written() -> None:
-    parser = ToolCallParser(FAMILIES["hermes"].syntax, NAMES)
+    parser = ToolCallParser(FAMILIES["hermes"].syntax, SCHEMAS)
     assert parser.feed('<tool_call>{"name": "now", "arguments": ') == []
     assert parser.feed('{"a"') == [LocalToolCall(0, "now"), LocalToolCall(0, None, '{"a"')]
     assert parser.feed(': "') == [LocalToolCall(0, None, ': "')]
@@ -183,7 +198,7 @@ def test_arguments_come_as_they_are_written() -> None:
 def test_one_call_only(family: Family) -> None:
     (one, end), (two, _) = family.around("get_weather"), family.around("now")
     text = family.begin + one + PARIS + end + family.between + two + "{}" + end + family.end
-    parser = ToolCallParser(family.syntax, NAMES, parallel=False)
+    parser = ToolCallParser(family.syntax, SCHEMAS, parallel=False)
     pieces = [piece for character in text for piece in parser.feed(character)]
     assert parser.finished
     assert {piece.index for piece in pieces if isinstance(piece, LocalToolCall)} == {0}
@@ -223,6 +238,7 @@ TOKENS = [
     *("<tool_call>", "</tool_call>", "[TOOL_CALLS]", "[", "]", "{", "}", '"name": "now"', ","),
     *("now", "[ARGS]", "<|python_tag|>", "(", ")", '"', "<function=", ">", " ", "\n", ";", "=1"),
     *("<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "```json", "text", "\\"),
+    *("=now>", "<parameter=a>", "</parameter>", "<arg_key>", "</arg_key>", "<arg_value>"),
     *('"arguments": {}', '"parameters": {"a": 1}', "</function>"),
 ]
 
@@ -294,7 +310,7 @@ def test_thinking_then_content_then_calls() -> None:
         '<tool_call>{"name": "now", "arguments": {}}</tool_call>'
     )
     for pieces in ([text], list(text)):
-        parser = ToolCallParser(GENERIC.syntax, NAMES)
+        parser = ToolCallParser(GENERIC.syntax, SCHEMAS)
         reader = Reader(ReasoningSplitter(Tags("<think>", "</think>")), parser)
         parts = [reader.feed(piece) for piece in pieces] + [reader.finish("")]
         assert "".join(part.reasoning for part in parts) == "I need <tool_call>."

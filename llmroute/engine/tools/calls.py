@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 
 class Verdict(Enum):
@@ -43,8 +43,8 @@ class Whole:
 
 
 Reading: TypeAlias = Head | Whole | Verdict
-ReadHead: TypeAlias = Callable[[str, Collection[str]], Reading]
-"""Reads the beginning of a text as a call of one of the named functions."""
+ReadHead: TypeAlias = Callable[[str, Mapping[str, Any]], Reading]
+"""Reads the beginning of a text as a call of a function; given are their schemas, by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ...providers.base import LocalToolCall
 from .calls import Head, Syntax, Verdict, Whole
@@ -15,12 +16,13 @@ Piece = str | LocalToolCall
 class ToolCallParser:
     """Text in; text and calls out, as soon as they are certain.
 
-    A call of a function that is not in `names`, and whatever only looks like a call, stays text:
-    nothing is lost. Arguments are handed out as the model writes them; a call whose end never comes
-    leaves `complete` at `False`. Nothing but white space before or between calls is no text.
+    `names` are the functions that may be called, with the schemas of their arguments. A call of
+    another one, and whatever only looks like a call, stays text: nothing is lost. Arguments are
+    handed out as the model writes them; a call whose end never comes leaves `complete` at `False`.
+    Nothing but white space before or between calls is no text.
     """
 
-    def __init__(self, syntax: Syntax, names: Collection[str], *, parallel: bool = True) -> None:
+    def __init__(self, syntax: Syntax, names: Mapping[str, Any], *, parallel: bool = True) -> None:
         self._syntax = syntax
         self._names = names
         self._parallel = parallel

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
+from typing import Any
 
 from .calls import Reading, Verdict, Whole
 
@@ -13,7 +14,7 @@ _MAX_LENGTH = 100_000
 _BEGINS = re.compile(r"\s*\[\s*(?:([A-Za-z_][\w.\-]*)\s*(\()?)?")
 
 
-def read_pythonic(text: str, names: Collection[str]) -> Reading:
+def read_pythonic(text: str, names: Mapping[str, Any]) -> Reading:
     """A list of calls with keyword arguments; complete, as Python is read as a whole.
 
     Every function must be known and every argument a literal; else it is no list of calls.
@@ -51,7 +52,7 @@ def _list_end(text: str) -> int | None:
     return None
 
 
-def _calls_in(text: str, names: Collection[str]) -> tuple[tuple[str, str], ...] | None:
+def _calls_in(text: str, names: Mapping[str, Any]) -> tuple[tuple[str, str], ...] | None:
     # Names of functions may have dashes, which Python reads as minus.
     dashed = {name: name.replace("-", "_") for name in names if "-" in name}
     for name, plain in dashed.items():
@@ -66,7 +67,7 @@ def _calls_in(text: str, names: Collection[str]) -> tuple[tuple[str, str], ...] 
         return None
 
 
-def _call(node: ast.expr, names: Collection[str], original: dict[str, str]) -> tuple[str, str]:
+def _call(node: ast.expr, names: Mapping[str, Any], original: dict[str, str]) -> tuple[str, str]:
     """Name and arguments. Raises `ValueError` or `TypeError` if it is no such call."""
     if not isinstance(node, ast.Call) or node.args:
         raise ValueError

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any
 
 from .calls import Head, ReadHead, Reading, Syntax, Verdict, Whole
 from .pythonic import read_pythonic
 from .scan import object_end
+from .tagged import read_tagged
 
 _JSON_HEAD = re.compile(
     r"""\s*\{\s*
@@ -24,7 +25,7 @@ _KEYS = ("name", "type", "id", "arguments", "parameters", "function")
 _NAME = r"[\w.\-]{1,128}"
 
 
-def _read_json(text: str, names: Collection[str]) -> Reading:
+def _read_json(text: str, names: Mapping[str, Any]) -> Reading:
     """`{"name": ..., "arguments": {...}}`, in any order of keys."""
     if head := _JSON_HEAD.match(text):
         return Head(head["name"], head.end(), True) if head["name"] in names else Verdict.NO
@@ -46,7 +47,7 @@ def _may_be_call(text: str) -> bool:
     return key[1] in _KEYS if key[2] else any(known.startswith(key[1]) for known in _KEYS)
 
 
-def _call_in(text: str, names: Collection[str]) -> tuple[str, str] | None:
+def _call_in(text: str, names: Mapping[str, Any]) -> tuple[str, str] | None:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -72,9 +73,12 @@ def _arguments_of(found: dict[str, Any]) -> str | None:
     return arguments if is_object else None
 
 
-def _read_tagged(text: str, names: Collection[str]) -> Reading:
+def _read_tagged(text: str, names: Mapping[str, Any]) -> Reading:
     """What stands between `<tool_call>` and `</tool_call>`."""
-    return _ending(_read_json(text, names), ("</tool_call>",))
+    stripped = text.lstrip()
+    as_json = not stripped or stripped.startswith("{")
+    reading = _read_json(text, names) if as_json else read_tagged(text, names)
+    return _ending(reading, ("</tool_call>",))
 
 
 def _ending(reading: Reading, closers: tuple[str, ...], separator: str = "") -> Reading:
@@ -91,7 +95,7 @@ def _pattern_head(
 ) -> ReadHead:
     """Reads heads that carry the name in text of their own; `partly` is what may become one."""
 
-    def read(text: str, names: Collection[str]) -> Reading:
+    def read(text: str, names: Mapping[str, Any]) -> Reading:
         if found := head.match(text):
             known = found["name"] in names
             return Head(found["name"], found.end(), closers=closers) if known else Verdict.NO
@@ -107,7 +111,7 @@ _read_named = _pattern_head(
 )
 
 
-def _read_mistral(text: str, names: Collection[str]) -> Reading:
+def _read_mistral(text: str, names: Mapping[str, Any]) -> Reading:
     """`[{"name": ..., "arguments": ...}, ...]`, or `name[ARGS]{...}` of newer models."""
     stripped = text.lstrip()
     if not stripped.startswith(("[", "{")):
@@ -122,7 +126,7 @@ def _read_mistral(text: str, names: Collection[str]) -> Reading:
     return reading
 
 
-def _read_llama(text: str, names: Collection[str]) -> Reading:
+def _read_llama(text: str, names: Mapping[str, Any]) -> Reading:
     """`{"name": ..., "parameters": ...}; {...}`, or `[f(a=1), g()]`."""
     if text.lstrip().startswith("["):
         reading = read_pythonic(text, names)
