@@ -50,6 +50,14 @@ class Answer(Model):
 
     _call_info: CallInfo | None = PrivateAttr(default=None)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same, however they were obtained."""
+        return (
+            isinstance(other, type(self))
+            and self.__dict__ == other.__dict__
+            and self.__pydantic_extra__ == other.__pydantic_extra__
+        )
+
     @property
     def call_info(self) -> CallInfo | None:
         """How this answer was obtained; `None` for one that no call produced."""
