@@ -15,8 +15,8 @@ class Deployment:
     """The provider prefix, such as `"meta_llama"`."""
     model: str
     """The model's name at the provider, without the prefix."""
-    api_base: str | None = None
-    """The base URL, without a slash at the end; `None` for a local model."""
+    api_base: str | None = field(default=None, repr=False)
+    """The base URL, without a slash at the end; `None` for a local model. May hold a key as well."""
     api_key: str | None = field(default=None, repr=False)
     """The key to send, already decided; `None` sends none."""
     model_kwargs: Mapping[str, Any] = field(default_factory=dict)

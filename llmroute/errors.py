@@ -112,6 +112,15 @@ class APIError(LLMRouteError):
         self.attempts: tuple[AttemptRecord, ...] = ()
         """Every try of the call, in order."""
 
+    def hide(self, secret: str) -> None:
+        """Takes `secret` out of what the server said, also in the errors this one came from."""
+        self.message = _without(secret, self.message)
+        self.args = (self.message,)
+        self.headers = _without(secret, self.headers)
+        self.body = _without(secret, self.body)
+        if isinstance(self.__cause__, APIError):
+            self.__cause__.hide(secret)
+
     def recast(self, kind: type[APIErrorT], message: str) -> APIErrorT:
         """An error of another class with the same facts, caused by this one."""
         error = kind(message)
@@ -123,6 +132,16 @@ class APIError(LLMRouteError):
         where = " at ".join(part for part in (self.model, self.url) if part)
         tried = f", {len(self.attempts)} attempts" if len(self.attempts) > 1 else ""
         return f"{self.message} [{where}{tried}]" if where else self.message
+
+
+def _without(secret: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace(secret, "***")
+    if isinstance(value, Mapping):
+        return {key: _without(secret, item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without(secret, item) for item in value]
+    return value
 
 
 class APIConnectionError(APIError):

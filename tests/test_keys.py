@@ -139,4 +139,5 @@ def test_the_environment_is_read_at_the_call(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_deployment_shows_no_key() -> None:
-    assert "mine" not in repr(resolve("openai/m", api_key="mine", environ={}))
+    there = {"api_base": "http://me:mine@h/v1?key=mine"}
+    assert "mine" not in repr(resolve("openai/m", api_key="mine", environ={}, **there))

@@ -142,7 +142,8 @@ class Request:
     stream: bool = False
     extra_body: Mapping[str, JSON] = field(default_factory=dict)
     """Merged into the body last; its keys win. Not checked."""
-    extra_headers: Mapping[str, str] = field(default_factory=dict)
+    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Sent with the provider's own; may hold a key, so they are never shown."""
     unsupported: Unsupported = "raise"
     call_id: str = field(default_factory=lambda: os.urandom(12).hex())
     """Stands in for an id where the provider gives none, so that providers stay pure."""
