@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import Any, cast, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -194,12 +196,26 @@ def _timeout(options: CallOptions) -> Timeout:
     if timeout is None:
         return Timeout()
     if isinstance(timeout, Timeout):
+        if not all(map(_is_seconds, astuple(timeout))):
+            raise BadRequestError(
+                f"{timeout!r} must hold seconds above zero, or None for no limit."
+            )
         return timeout
     if hasattr(timeout, "read") and hasattr(timeout, "connect"):  # an httpx.Timeout
         return Timeout(connect=timeout.connect, first_token=timeout.read, idle=timeout.read)
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
-        raise BadRequestError(f"timeout={timeout!r} is not a number of seconds above zero.")
+    if not _is_seconds(timeout):
+        raise BadRequestError(
+            f"timeout={timeout!r} must be a number of seconds above zero, or a Timeout."
+        )
     return Timeout(total=float(timeout))
+
+
+def _is_seconds(value: object) -> bool:
+    """Whether it is a limit that can be waited for; `None` is none."""
+    if value is None:
+        return True
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 < cast(float, value) <= threading.TIMEOUT_MAX
 
 
 _CONTENT_TYPES = (str, list, tuple, Mapping)

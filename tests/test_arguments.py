@@ -89,6 +89,9 @@ def test_parameters_of_a_wrong_type(
         {"timeout": -1},
         {"timeout": "5"},
         {"timeout": True},
+        {"timeout": float("inf")},
+        {"timeout": Timeout(total=-1)},
+        {"timeout": Timeout(connect="5")},  # type: ignore[arg-type]
         {"num_retries": -1},
         {"num_retries": 1.5},
     ],

@@ -125,12 +125,30 @@ class AsyncHTTPTransport:
 
 def transport(client: httpx.Client | None = None) -> HTTPTransport:
     """A transport over `client`; without one, ours, which all calls of the process share."""
-    return _shared() if client is None else HTTPTransport(client)
+    if client is None:
+        return _shared()
+    import httpx
+
+    _check_client(client, httpx.Client)
+    return HTTPTransport(client)
 
 
 def async_transport(client: httpx.AsyncClient | None = None) -> AsyncHTTPTransport:
     """The async twin of `transport`."""
-    return _shared_async() if client is None else AsyncHTTPTransport(client)
+    if client is None:
+        return _shared_async()
+    import httpx
+
+    _check_client(client, httpx.AsyncClient)
+    return AsyncHTTPTransport(client)
+
+
+def _check_client(client: object, kind: type) -> None:
+    if not isinstance(client, kind):
+        raise BadRequestError(
+            f"client= must be an httpx.{kind.__name__} here, not {type(client).__name__}.",
+            param="client",
+        )
 
 
 @functools.cache
