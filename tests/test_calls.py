@@ -8,6 +8,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
+import httpx
 import pytest
 from servers import CLOSE, HOLD, RESET, ScriptedServer
 
@@ -142,12 +143,13 @@ def test_a_plain_call(call: Call) -> None:
 
 def test_sync_and_async_give_the_same() -> None:
     with ScriptedServer(answer(200, ANSWER)) as server:
-        assert call_sync(api_base=server.url).to_dict() == call_async(api_base=server.url).to_dict()
+        assert call_sync(api_base=server.url) == call_async(api_base=server.url)
     with ScriptedServer(sse(events(*HELLO))) as server:
         chunks, whole = stream_sync(api_base=server.url)
         achunks, awhole = stream_async(api_base=server.url)
     assert chunks == achunks
-    assert whole.to_dict() == awhole.to_dict()
+    assert whole == awhole
+    assert whole != awhole.model_copy(update={"model": "another"})
 
 
 def test_an_answer_goes_back_into_messages(call: Call) -> None:
@@ -419,3 +421,44 @@ def test_mock_response(call: Call, stream: Call) -> None:
         call(mock_response=ZeroDivisionError())
     with pytest.raises(llmroute.RateLimitError):
         call(mock_response=llmroute.RateLimitError("mocked"), num_retries=0)
+    with pytest.raises(llmroute.BadRequestError, match="choices"):
+        call(mock_response={"id": "1", "created": 1, "model": "m"})
+
+
+def test_mock_response_gives_as_many_choices_as_asked_for(call: Call, stream: Call) -> None:
+    asked = {"mock_response": "Hi there", "n": 2}
+    whole = call(**asked)
+    assert [choice.message.content for choice in whole.choices] == ["Hi there", "Hi there"]
+    assert stream(**asked)[1].choices == whole.choices
+
+
+def test_mock_response_of_an_embedding() -> None:
+    got = llmroute.embedding("openai/m", ["a", "b"], mock_response=[0.5, 1.0])
+    assert got == asyncio.run(llmroute.aembedding("openai/m", ["a", "b"], mock_response=got))
+    assert [vector.embedding for vector in got.data] == [[0.5, 1.0]] * 2
+    with pytest.raises(llmroute.BadRequestError, match="vector"):
+        llmroute.embedding("openai/m", "a", mock_response="a text")
+
+
+def test_a_key_that_the_server_repeats_goes_no_further(call: Call) -> None:
+    said = {"error": {"message": "Wrong key: sk-secret-1", "seen": ["sk-secret-1"]}}
+    with (
+        ScriptedServer(answer(401, said, "x-seen: sk-secret-1")) as server,
+        pytest.raises(llmroute.AuthenticationError, match=r"Wrong key: \*\*\*") as caught,
+    ):
+        call(api_base=server.url, api_key="sk-secret-1")
+    assert "sk-secret-1" not in repr(caught.value) + repr(vars(caught.value))
+
+
+def test_a_key_in_a_url_is_not_shown(call: Call) -> None:
+    with pytest.raises(llmroute.UnsupportedParamsError) as caught:
+        call(api_base="http://me:sk-secret-1@127.0.0.1:9/v1?key=sk-secret-2", top_k=3)
+    assert "sk-secret" not in str(caught.value) + repr(vars(caught.value))
+
+
+@pytest.mark.parametrize("client", ["httpx", httpx.Client, object()], ids=str)
+def test_a_client_of_another_kind(client: object) -> None:
+    with pytest.raises(llmroute.BadRequestError, match=r"httpx\.Client"):
+        call_sync(client=client, api_key="k")
+    with pytest.raises(llmroute.BadRequestError, match=r"httpx\.AsyncClient"):
+        call_async(client=httpx.Client(), api_key="k")

@@ -119,9 +119,7 @@ class LocalUsage:
 class MockCall:
     """A call that is answered without being made: `mock_response=`."""
 
-    chunks: Sequence[Chunk]
-    error: Exception | None = None
-    """Raised instead of an answer."""
+    chunks: Sequence[Chunk | EmbeddingResponse]
 
 
 LocalEvent: TypeAlias = LocalToken | LocalVector | LocalUsage

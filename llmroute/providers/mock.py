@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pydantic import ValidationError
 
 from ..chunks import as_chunk
 from ..deployments import Deployment
 from ..errors import BadRequestError
 from ..types.chat import ChatCompletion
 from ..types.chat_chunk import ChatCompletionChunk
-from ..types.request import Request
+from ..types.embedding import Embedding, EmbeddingResponse
+from ..types.request import EmbeddingRequest, Request
 from ..types.text import TextCompletion
-from .base import Chunk, MockCall, Provider
+from .base import Chunk, Completion, MockCall, Provider
 
 ANSWER = "mock_response"
 """The key of the deployment's `model_kwargs` that holds the answer."""
+
+_KINDS: dict[str, type[ChatCompletion] | type[TextCompletion] | type[EmbeddingResponse]] = {
+    "chat": ChatCompletion,
+    "text": TextCompletion,
+    "embedding": EmbeddingResponse,
+}
 
 
 class Mock(Provider):
@@ -26,29 +35,60 @@ class Mock(Provider):
     runs_here = True
 
     def build(self, request: Request, deployment: Deployment) -> MockCall:
-        """The answer: a text, a completion (as an object or a dict), or an error to raise."""
+        """The answer, or the error to raise.
+
+        A text (for an embedding: one vector, for every input), the whole answer as an object or a
+        dict, or an exception.
+        """
         answer = deployment.model_kwargs.get(ANSWER, "This is a mock response.")
         if isinstance(answer, Exception):
-            return MockCall((), answer)
-        if isinstance(answer, str):
+            raise answer
+        if isinstance(request, EmbeddingRequest) and isinstance(answer, list):
+            return MockCall((_vectors(answer, request, deployment),))
+        if isinstance(answer, str) and not isinstance(request, EmbeddingRequest):
             return MockCall(_chunks(answer, request, deployment))
-        return MockCall((as_chunk(_completion(answer, request)),))
+        return MockCall((as_chunk(_whole(answer, request)),))
+
+    def collect(self, events: Sequence[Any], request: Request) -> Completion:
+        """The vectors, which are never streamed."""
+        (answer,) = events
+        return answer  # type: ignore[no-any-return]  # built above
 
 
-def _completion(answer: object, request: Request) -> ChatCompletion | TextCompletion:
-    if isinstance(answer, ChatCompletion | TextCompletion):
+def _whole(answer: object, request: Request) -> Completion:
+    kind = _KINDS[request.operation]
+    if isinstance(answer, kind):
         return answer
     if isinstance(answer, Mapping):
-        model = ChatCompletion if request.operation == "chat" else TextCompletion
-        return model.model_validate(answer)
-    raise BadRequestError(
-        f"mock_response= takes a text, a completion or an exception, not {type(answer).__name__}.",
+        try:
+            return kind.model_validate(answer)
+        except ValidationError as exc:
+            problem = exc.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, problem["loc"]))
+            raise _refused(request, f"{where}: {problem['msg']}") from None
+    raise _refused(request, f"not {type(answer).__name__}")
+
+
+def _refused(request: Request, why: str) -> BadRequestError:
+    text = "a vector" if request.operation == "embedding" else "a text"
+    kind = _KINDS[request.operation].__name__
+    return BadRequestError(
+        f"mock_response= takes {text}, a whole {kind} or an exception ({why}).",
         model=request.model,
+        param="mock_response",
     )
 
 
+def _vectors(
+    vector: list[float], request: EmbeddingRequest, deployment: Deployment
+) -> EmbeddingResponse:
+    inputs = 1 if isinstance(request.input, str) else len(request.input)
+    data = [Embedding(index=index, embedding=vector) for index in range(inputs)]
+    return EmbeddingResponse(data=data, model=deployment.model)
+
+
 def _chunks(text: str, request: Request, deployment: Deployment) -> list[Chunk]:
-    """The text word by word, then the end."""
+    """The text word by word, then the end; for each of the choices asked for."""
     words = re.findall(r"\S*\s*", text)[:-1]
     chat = request.operation == "chat"
     common: dict[str, Any] = {
@@ -57,13 +97,18 @@ def _chunks(text: str, request: Request, deployment: Deployment) -> list[Chunk]:
         "model": deployment.model,
     }
     if chat:
-        deltas = [{"role": "assistant", "content": ""}, *({"content": word} for word in words)]
-        choices = [{"index": 0, "delta": delta} for delta in deltas]
-        choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
-        return [ChatCompletionChunk.model_validate({**common, "choices": [c]}) for c in choices]
-    choices = [{"index": 0, "text": word} for word in words]
-    choices.append({"index": 0, "text": "", "finish_reason": "stop"})
-    return [TextCompletion.model_validate({**common, "choices": [c]}) for c in choices]
+        pieces = [{"delta": {"role": "assistant", "content": ""}}]
+        pieces += [{"delta": {"content": word}} for word in words]
+        end: dict[str, Any] = {"delta": {}}
+    else:
+        pieces = [{"text": word} for word in words]
+        end = {"text": ""}
+    kind = ChatCompletionChunk if chat else TextCompletion
+    return [
+        kind.model_validate({**common, "choices": [{"index": index, **piece}]})
+        for index in range(request.params.get("n") or 1)
+        for piece in (*pieces, {**end, "finish_reason": "stop"})
+    ]
 
 
 provider = Mock()

@@ -21,7 +21,6 @@ from ..providers.base import (
     Decoder,
     HTTPCall,
     LocalCall,
-    LocalEvent,
     MockCall,
     Provider,
 )
@@ -38,6 +37,10 @@ T = TypeVar("T")
 
 STREAMED = ("chat", "text")
 """Operations whose answer is text, made of chunks also where it is wanted whole."""
+
+
+_SHORTEST_SECRET = 8
+"""Characters; a shorter key may be part of any text."""
 
 
 class Response(Protocol):
@@ -83,7 +86,7 @@ class Run:
 
     def begin(self, deployment: Deployment) -> tuple[Provider, Call]:
         """Builds the call of an attempt."""
-        self._started, self._url = time.monotonic(), deployment.api_base
+        self._started, self._url = time.monotonic(), shown(deployment.api_base or "") or None
         provider = get_provider(deployment.provider)
         call = provider.build(self.job.request, deployment)
         self._dropped = () if isinstance(call, MockCall) else call.dropped_params
@@ -101,7 +104,12 @@ class Run:
         return self._plan.send(error)
 
     def locate(self, error: APIError, deployment: Deployment) -> APIError:
-        """`error` with provider, model and URL, and with what the provider adds to it."""
+        """`error` with provider, model and URL, and with what the provider adds to it.
+
+        A server may repeat the key it refuses; here it goes no further.
+        """
+        if deployment.api_key and len(deployment.api_key) >= _SHORTEST_SECRET:
+            error.hide(deployment.api_key)
         error.provider = error.provider or deployment.provider
         error.model = error.model or self.job.request.model
         error.url = error.url or self._url
@@ -200,6 +208,8 @@ def _complete(run: Run, deployment: Deployment) -> Completion:
     if isinstance(call, HTTPCall):
         response = http.transport(run.job.client).open(call, run.limits)
         return _answer(run, deployment, provider, response, response.read())
+    if isinstance(call, MockCall) and run.job.request.operation not in STREAMED:
+        return _collected(run, deployment, provider, call.chunks)
     if isinstance(call, LocalCall) and call.operation not in STREAMED:
         from . import local  # see _stream_here
 
@@ -217,6 +227,8 @@ async def _acomplete(run: Run, deployment: Deployment) -> Completion:
     if isinstance(call, HTTPCall):
         response = await http.async_transport(run.job.client).open(call, run.limits)
         return _answer(run, deployment, provider, response, await response.read())
+    if isinstance(call, MockCall) and run.job.request.operation not in STREAMED:
+        return _collected(run, deployment, provider, call.chunks)
     if isinstance(call, LocalCall) and call.operation not in STREAMED:
         from . import local  # see _stream_here
 
@@ -233,7 +245,7 @@ async def _acomplete(run: Run, deployment: Deployment) -> Completion:
 
 
 def _collected(
-    run: Run, deployment: Deployment, provider: Provider, events: Sequence[LocalEvent]
+    run: Run, deployment: Deployment, provider: Provider, events: Sequence[Any]
 ) -> Completion:
     answer = provider.collect(events, run.job.request)
     answer._call_info = run.info(deployment)
@@ -306,7 +318,7 @@ def _stream_here(
 ) -> Stream[Any]:
     """A stream that no server is asked for."""
     if isinstance(call, MockCall):
-        return Stream(_mocked(run, deployment, call), Ready(call.chunks))
+        return Stream(run.state(deployment, AsChunks(), Whole(), run.limits), Ready(call.chunks))
     from . import local  # the engine is a dozen modules that a call over HTTP does not need
 
     source = local.open_local(call, run.job.timeout, run.limits.deadline)
@@ -318,15 +330,10 @@ async def _astream_here(
     run: Run, deployment: Deployment, provider: Provider, call: LocalCall | MockCall
 ) -> AsyncStream[Any]:
     if isinstance(call, MockCall):
-        return AsyncStream(_mocked(run, deployment, call), Ready(call.chunks))
+        state = run.state(deployment, AsChunks(), Whole(), run.limits)
+        return AsyncStream(state, Ready(call.chunks))
     from . import local  # see _stream_here
 
     source = await local.open_local_async(call, run.job.timeout, run.limits.deadline)
     decoder = provider.decoder(run.job.request)
     return AsyncStream(run.state(deployment, decoder, Whole(), run.limits), source)
-
-
-def _mocked(run: Run, deployment: Deployment, call: MockCall) -> StreamState:
-    if call.error is not None:
-        raise call.error
-    return run.state(deployment, AsChunks(), Whole(), run.limits)
