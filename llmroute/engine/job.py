@@ -13,6 +13,7 @@ from ..providers.base import LocalCall, LocalEvent, LocalToken, LocalUsage, Loca
 from .answer import Answer
 from .chain import SamplerChain
 from .sampling import Sampling
+from .vision import Picture
 
 Item: TypeAlias = LocalEvent | LLMRouteError | None
 """What a job delivers: events, then `None`; or an error, which is the last thing."""
@@ -25,8 +26,16 @@ class Prompt:
     tokens: list[int]
     text: str
     """What `echo` gives back."""
+    pictures: dict[int, Picture] = field(default_factory=dict)
+    """Images, by where they begin in `tokens`, which holds a number for each of their positions."""
     cached: int | None = None
     """Tokens that needed no computing; `None` until its first answer starts."""
+
+    @property
+    def size(self) -> int:
+        """Tokens it counts as, images included."""
+        hidden = (picture.cells - picture.positions for picture in self.pictures.values())
+        return len(self.tokens) + sum(hidden)
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
@@ -59,7 +68,7 @@ class Job:
                 self._finish()
 
     def _finish(self) -> None:
-        prompt_tokens = sum(len(prompt.tokens) for prompt in self.prompts)
+        prompt_tokens = sum(prompt.size for prompt in self.prompts)
         cached = sum(prompt.cached or 0 for prompt in self.prompts)
         self._send(LocalUsage(prompt_tokens, self.completion_tokens, cached))
         self._send(None)
@@ -145,3 +154,14 @@ class Choice:
     def pending(self) -> int:
         """Tokens to compute before the next one can be chosen."""
         return len(self.tokens) - self.computed
+
+    @property
+    def picture(self) -> Picture | None:
+        """The image to be computed next, if one is."""
+        return self.prompt.pictures.get(self.computed)
+
+    @property
+    def readable(self) -> int:
+        """Tokens that can be computed next, before an image."""
+        starts = (start for start in self.prompt.pictures if start >= self.computed)
+        return min(starts, default=len(self.tokens)) - self.computed

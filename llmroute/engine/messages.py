@@ -72,7 +72,13 @@ def _part_text(part: JSON) -> str:
     text = part.get(kind) if kind in ("text", "refusal") else None
     if isinstance(text, str):
         return text
-    if kind in ("image_url", "input_audio", "file", "video_url"):
+    if kind == "image_url":  # those of a call have been taken out before; these are only counted
+        raise UnsupportedOperationError(
+            "How many tokens an image_url part is, only a call with the image encoder tells, in its "
+            "usage.",
+            param="messages",
+        )
+    if kind in ("input_audio", "file", "video_url"):
         raise UnsupportedOperationError(
             f"llamacpp takes no {kind} parts in messages yet, only text.", param="messages"
         )

@@ -17,6 +17,7 @@ from .batch import Batch
 from .gguf_header import GGUFHeader
 from .options import LoadOptions
 from .pooling import RANK, pooling_of
+from .vision import ImageReader, Picture
 from .vocabulary import Vocabulary
 
 DECODED, NO_ROOM, ABORTED = 0, 1, 2
@@ -66,12 +67,25 @@ class Model:
         """Tokens that layers with a sliding window look back; 0 without such layers."""
         self.can_share = _can_share(lib, model)
         """Whether one sequence's beginning can be copied to another."""
+        self.images: ImageReader | None = None
+        """Reads images; `None` for a model loaded without an encoder for them."""
         self._model = model
         self._memory = lib.llama_get_memory(context)
 
     def decode(self) -> int:
         """Compute the batch; returns llama.cpp's own result."""
         return int(self.lib.llama_decode(self.context, self.batch.native))
+
+    def look(self, picture: Picture, position: int, sequence: int) -> int:
+        """Put an image into a sequence; returns as `decode` does."""
+        assert self.images is not None
+        return self.images.read(
+            picture,
+            self.context,
+            position=position,
+            sequence=sequence,
+            batch_size=self.batch_size,
+        )
 
     def logits(self, row: int) -> np.ndarray[Any, Any]:
         """The scores of every token at a place of the last batch; valid until the next one."""
@@ -109,6 +123,8 @@ class Model:
 
     def free(self) -> None:
         """Give all memory back. Nothing may be called afterwards."""
+        if self.images is not None:
+            self.images.free()
         self.lib.llama_free(self.context)
         self.lib.llama_model_free(self._model)
         self.context = self._model = None
@@ -143,6 +159,12 @@ def load(
     if problem:
         loaded.free()
         raise _failed(path, problem, [])
+    if options.mmproj is not None:
+        try:
+            loaded.images = ImageReader(model, options.mmproj, options)
+        except BaseException:
+            loaded.free()
+            raise
     return loaded
 
 

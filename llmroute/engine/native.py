@@ -88,6 +88,20 @@ def library() -> Any:
     return bindings
 
 
+@functools.cache
+def multimodal() -> Any:
+    """The bindings of llama.cpp's library for images. Raises `MissingExtraError` without it."""
+    library()
+    try:
+        with _importing:
+            # Loads native code: only when a model has an image encoder.
+            from llama_cpp import mtmd_cpp as bindings
+    except (ImportError, OSError, RuntimeError) as error:
+        raise MissingExtraError("llamacpp", "Images for a GGUF model in this process") from error
+    _log.install_multimodal(bindings)
+    return bindings
+
+
 class _Log:
     """llama.cpp's log callback. One for the process, as llama.cpp has one log for the process."""
 
@@ -101,6 +115,10 @@ class _Log:
         # Kept for ever: llama.cpp may log until the process ends.
         self._callback = bindings.llama_log_callback(self._write)
         bindings.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def install_multimodal(self, bindings: Any) -> None:
+        for set_log in (bindings.mtmd_log_set, bindings.mtmd_helper_log_set):
+            set_log(self._callback, ctypes.c_void_p(0))
 
     def _write(self, level: int, text: bytes | None, _data: object) -> None:
         if level != _CONTINUED:

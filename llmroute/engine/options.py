@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from ..errors import BadRequestError, UnsupportedOperationError, UnsupportedParamsError
 
 _CACHE_TYPES = ("f32", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
 _POOLINGS = ("mean", "cls", "last")
-_ALIASES = {"embedding": "embeddings", "max_parallel": "n_parallel"}
+_ALIASES = {"embedding": "embeddings", "clip_model_path": "mmproj", "max_parallel": "n_parallel"}
+_FOR_IMAGES = frozenset({"allow_image_urls", "allow_local_images", "chat_handler_name"})
+"""Options of a call that loading has nothing to do with; see `image_sources` and `handlers`."""
 _OTHER_OPERATIONS = {
-    "chat_handler": "images",
-    "clip_model_path": "images",
     "draft_model": "draft models",
     "lora_path": "LoRA adapters",
-    "mmproj": "images",
 }
 
 
@@ -62,6 +63,9 @@ class LoadOptions:
     """RoPE's base frequency; `None` takes the model's."""
     rope_freq_scale: float | None = None
     """RoPE's frequency scale; `None` takes the model's."""
+    mmproj: str | None = None
+    """The image encoder that goes with the model, a GGUF file of its own. `clip_model_path` is
+    accepted too."""
     embeddings: bool = False
     """Make vectors instead of text. `embedding()` and `rerank()` set it themselves; it is for
     `warm_up`. `n_parallel`, `n_batch` and `n_ubatch` then have no effect: a text is computed whole,
@@ -83,6 +87,8 @@ class LoadOptions:
         """
         options: dict[str, Any] = {}
         for written, value in given.items():
+            if written in _FOR_IMAGES:
+                continue
             name = _ALIASES.get(written, written)
             if name not in _CHECKS:
                 raise _unknown(written)
@@ -143,6 +149,12 @@ def _cache_type(name: str, value: object) -> str:
     return str(value)
 
 
+def _path(name: str, value: object) -> str:
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise _bad(name, f"must be a path, not {value!r}")
+    return str(Path(value).expanduser().absolute())
+
+
 def _pooling(name: str, value: object) -> str:
     if value == "none":
         raise _bad(name, "must not be 'none': that is one vector for every token, not for a text")
@@ -168,6 +180,7 @@ _CHECKS: dict[str, Any] = {
     "swa_full": _switch,
     "rope_freq_base": _positive,
     "rope_freq_scale": _positive,
+    "mmproj": _path,
     "embeddings": _switch,
     "pooling": _pooling,
     "type_k": _cache_type,

@@ -5,23 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import BadRequestError, ContextWindowExceededError
+from ..errors import BadRequestError, ContextWindowExceededError, UnsupportedOperationError
 from ..providers.base import LocalCall
 from .chat import Segment, choose_template, render_chat
 from .gguf_header import GGUFHeader
+from .handlers import template_of
+from .images import Images, Place
 from .job import Prompt
 from .reading import with_tools_told
 from .tools.definitions import Tools
+from .vision import ImageReader, Picture
 from .vocabulary import Vocabulary
 
 
-def prompts_of(call: LocalCall, vocabulary: Vocabulary, header: GGUFHeader) -> list[Prompt]:
+def prompts_of(
+    call: LocalCall,
+    vocabulary: Vocabulary,
+    header: GGUFHeader,
+    reader: ImageReader | None = None,
+) -> list[Prompt]:
     """The prompts of a call: one for a chat or a text, several for a list of texts.
 
     Raises `BadRequestError` for one that is empty or no prompt at all.
     """
     if call.operation == "chat":
-        return [_chat_prompt(call, vocabulary, header)]
+        return [_chat_prompt(call, vocabulary, header, reader)]
     # In a text to be continued the caller may write control tokens, as nothing else can.
     special = call.operation == "text"
     return [_text_prompt(item, vocabulary, special=special) for item in _items(call.prompt)]
@@ -29,34 +37,59 @@ def prompts_of(call: LocalCall, vocabulary: Vocabulary, header: GGUFHeader) -> l
 
 def check_fits(prompt: Prompt, window: int) -> None:
     """Raises `ContextWindowExceededError` for a prompt that leaves no room for an answer."""
-    if len(prompt.tokens) >= window:
+    if prompt.size >= window:
         raise ContextWindowExceededError(
-            f"The prompt has {len(prompt.tokens):,} tokens and the context window {window:,}, "
+            f"The prompt has {prompt.size:,} tokens and the context window {window:,}, "
             "which must hold the answer too. Shorten the prompt or set a larger n_ctx in "
             "model_kwargs.",
             code="context_length_exceeded",
         )
 
 
-def _chat_prompt(call: LocalCall, vocabulary: Vocabulary, header: GGUFHeader) -> Prompt:
+def _chat_prompt(
+    call: LocalCall, vocabulary: Vocabulary, header: GGUFHeader, reader: ImageReader | None
+) -> Prompt:
     tools = Tools.parse(call.params)
-    chosen = call.params.get("chat_template")
+    chosen = call.params.get("chat_template") or template_of(call.load)
+    images = Images()
+    messages = images.take(call.prompt)
     template = choose_template(header, chosen, with_tools=tools is not None)
     rendered = render_chat(
-        with_tools_told(call.prompt, tools, template),
+        with_tools_told(messages, tools, template),
         template,
         vocabulary.control,
         tools=tools.definitions if tools else None,
         variables=call.params.get("chat_template_kwargs"),
     )
-    tokens: list[int] = []
+    pieces = images.split(rendered.segments or [Segment("", parse_special=True)])
+    prompt = Prompt([], "".join(piece.text for piece in pieces if isinstance(piece, Segment)))
     add_special = rendered.add_special
-    for segment in rendered.segments or (Segment("", parse_special=True),):
-        tokens += vocabulary.tokenize(
-            segment.text, add_special=add_special, parse_special=segment.parse_special
+    if add_special and (not pieces or isinstance(pieces[0], Place)):
+        pieces.insert(0, Segment("", parse_special=True))  # for the model's own first token
+    for piece in pieces:
+        if isinstance(piece, Place):
+            _add_image(prompt, images.data[piece.number], reader)
+            continue
+        prompt.tokens += vocabulary.tokenize(
+            piece.text, add_special=add_special, parse_special=piece.parse_special
         )
         add_special = False
-    return _checked(Prompt(tokens, rendered.text))
+    return _checked(prompt)
+
+
+def _add_image(prompt: Prompt, data: bytes, reader: ImageReader | None) -> None:
+    if reader is None:
+        raise UnsupportedOperationError(
+            "Images need the model's image encoder: load it with "
+            'model_kwargs={"mmproj": "<path of its mmproj file>"}.',
+            param="mmproj",
+        )
+    for piece in reader.pieces(data):
+        if isinstance(piece, Picture):
+            prompt.pictures[len(prompt.tokens)] = piece
+            prompt.tokens += [piece.token] * piece.positions
+        else:
+            prompt.tokens += piece
 
 
 def _items(prompt: Any) -> Sequence[Any]:

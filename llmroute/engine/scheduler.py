@@ -50,6 +50,7 @@ class Scheduler:
         """Compute one batch and hand out the tokens that come of it."""
         self._drop_cancelled()
         self._admit()
+        self._look()
         batched = self._fill()
         if not batched:
             return
@@ -132,7 +133,7 @@ class Scheduler:
         batch = self._model.batch
         batch.clear()
         writing = [choice for choice in self.active if choice.pending == 1]
-        reading = [choice for choice in self.active if choice.pending > 1]
+        reading = [choice for choice in self.active if choice.pending > 1 and choice.readable]
         for choice in writing:
             self._put(choice, 1)
         room = self._model.batch_size - batch.size
@@ -143,8 +144,31 @@ class Scheduler:
             self._put(choice, count)
         return [*writing, *(choice for choice, _ in shares)]
 
+    def _look(self) -> None:
+        """Compute an image, if one is next in a prompt; it goes alone, one in a step."""
+        choice = next((choice for choice in self.active if choice.picture), None)
+        if choice is None or choice.picture is None:
+            return
+        self._interrupt.begin([choice.job])
+        try:
+            result = self._model.look(choice.picture, choice.computed, choice.sequence)
+        except LLMRouteError as error:
+            choice.job.fail(error)
+            return
+        finally:
+            self._interrupt.end()
+        if result == DECODED:
+            choice.computed += choice.picture.positions
+            return
+        self._model.cut(choice.sequence, choice.computed)  # part of it may be there
+        if result == NO_ROOM:
+            self._make_room()
+        elif result != ABORTED:
+            choice.job.fail(InternalServerError(f"llama_decode failed with code {result}."))
+
     def _put(self, choice: Choice, count: int) -> None:
         start = choice.computed
+        count = min(count, choice.readable)
         complete = count == choice.pending
         tokens = choice.tokens[start : start + count]
         row = self._model.batch.add(tokens, start, choice.sequence, wanted=complete)

@@ -17,7 +17,7 @@ def choices_of(job: Job, model: Model) -> list[Choice]:
     Raises `ContextWindowExceededError` for a prompt that is too long and `BadRequestError` for one
     that is none.
     """
-    job.prompts = prompts_of(job.call, model.vocabulary, model.header)
+    job.prompts = prompts_of(job.call, model.vocabulary, model.header, model.images)
     for prompt in job.prompts:
         check_fits(prompt, model.window)
     wanted = [prompt for prompt in job.prompts for _ in range(job.sampling.n)]
@@ -41,7 +41,7 @@ def _echo(job: Job, prompts: list[Prompt]) -> None:
 
 
 def _choice(job: Job, model: Model, prompt: Prompt, index: int, rules: AnswerRules) -> Choice:
-    room = model.window - len(prompt.tokens)
+    room = model.window - prompt.size
     limit = room if job.sampling.max_tokens is None else min(room, job.sampling.max_tokens)
     markers = rules.markers(model.vocabulary)
     chain = SamplerChain(
@@ -49,7 +49,7 @@ def _choice(job: Job, model: Model, prompt: Prompt, index: int, rules: AnswerRul
         model.vocabulary,
         job.sampling,
         seed=job.seed + index,
-        prompt=prompt.tokens,
+        prompt=[token for token in prompt.tokens if token >= 0],
         window=model.window,
         grammar=rules.grammar,
         markers=markers,

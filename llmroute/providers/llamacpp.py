@@ -84,7 +84,7 @@ class LlamaCpp(Provider):
         """The call to the server at `api_base`, or to the engine in this process.
 
         Values are checked by the engine. Raises `UnsupportedParamsError` for parameters it does
-        not take and `UnsupportedOperationError` for images and audio.
+        not take and `UnsupportedOperationError` for audio, files and video.
         """
         if deployment.api_base is not None:
             return self._server.build(request, deployment)
@@ -142,7 +142,7 @@ def _prompt(request: Request) -> Any:
         content = message.get("content")
         for part in content if isinstance(content, list | tuple) else ():
             kind = part.get("type") if isinstance(part, Mapping) else None
-            if isinstance(kind, str) and kind not in ("text", "refusal"):
+            if isinstance(kind, str) and kind not in ("text", "refusal", "image_url"):
                 raise _unsupported(request, f"a message part of type {kind!r}")
     return request.messages
 

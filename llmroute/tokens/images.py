@@ -61,11 +61,15 @@ def data_uri_size(url: str) -> tuple[int, int] | None:
         data = base64.b64decode(body[:_HEAD])
     except binascii.Error:
         return None
-    size = _size(data)
+    size = image_size(data)
     return size if size and size[0] > 0 and size[1] > 0 else None
 
 
-def _size(data: bytes) -> tuple[int, int] | None:
+def image_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height in pixels as a PNG, JPEG, GIF or WebP image's first bytes say.
+
+    `None` for data that is none of these.
+    """
     try:
         if data.startswith(b"\x89PNG\r\n\x1a\n"):
             width, height = struct.unpack_from(">II", data, 16)

@@ -22,6 +22,7 @@ from ..engine.sampling import Sampling
 from ..errors import APIConnectionError, APITimeoutError, LLMRouteError
 from ..providers.base import LocalCall, LocalEvent
 from ..types.request import Timeout
+from .image_sources import needs_network, with_images
 
 
 class _Limits:
@@ -246,14 +247,23 @@ def open_local(call: LocalCall, timeout: Timeout, deadline: float | None = None)
     `deadline` is a time of `time.monotonic()`; `None` means no limit. Wrong parameters raise here;
     a model that cannot be loaded or a prompt that does not fit, at the first event.
     """
-    return LocalStream(call, timeout, deadline)
+    return LocalStream(_with_images(call, deadline), timeout, deadline)
 
 
 async def open_local_async(
     call: LocalCall, timeout: Timeout, deadline: float | None = None
 ) -> AsyncLocalStream:
     """As `open_local`, for an event loop."""
-    return AsyncLocalStream(call, timeout, deadline)
+    if needs_network(call):
+        call = await asyncio.to_thread(_with_images, call, deadline)
+    return AsyncLocalStream(_with_images(call, deadline), timeout, deadline)
+
+
+def _with_images(call: LocalCall, deadline: float | None) -> LocalCall:
+    try:
+        return with_images(call, deadline)
+    except LLMRouteError as error:
+        raise located(error, call.path) from error.__cause__
 
 
 def warm_up(model: str, **model_kwargs: Any) -> LoadedModel:

@@ -67,6 +67,11 @@ class SyncConnection:
             raise
         return cls(sock)
 
+    @property
+    def peer(self) -> str:
+        """The address that it leads to. Raises `OSError` if it has been lost."""
+        return str(self._socket.getpeername()[0])
+
     def send(self, data: bytes, end: float | None) -> None:
         """Sends all of `data`, or as much as the server takes.
 

@@ -126,10 +126,10 @@ def test_texts_for_vectors_load_the_model_for_that():
         _build(EmbeddingRequest(model=MODEL, input="a", params={"dimensions": 2}))
 
 
-def test_images_are_refused():
-    image = {"type": "image_url", "image_url": {"url": "data:,"}}
-    with pytest.raises(UnsupportedOperationError, match="image_url") as caught:
-        _build(_chat([{"role": "user", "content": [{"type": "text", "text": "a"}, image]}]))
+def test_sounds_are_refused():
+    sound = {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}
+    with pytest.raises(UnsupportedOperationError, match="input_audio") as caught:
+        _build(_chat([{"role": "user", "content": [{"type": "text", "text": "a"}, sound]}]))
     assert caught.value.model == MODEL
 
 
