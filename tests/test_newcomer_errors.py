@@ -256,21 +256,29 @@ class Blocker:
 
 sys.meta_path.insert(0, Blocker())
 import llmroute
-try:
-    llmroute.completion("llamacpp/" + sys.argv[1], "Hi")
-except llmroute.MissingExtraError as error:
-    assert isinstance(error, ImportError)
-    print(error)
+model = "llamacpp/" + sys.argv[1]
+for use in (
+    lambda: llmroute.completion(model, "Hi"),
+    lambda: llmroute.completion(model, "Hi", stream=True),
+    lambda: llmroute.embedding(model, "Hi"),
+    lambda: llmroute.token_counter(model, text="Hi"),
+    lambda: llmroute.warm_up(model),
+):
+    try:
+        use()
+    except llmroute.MissingExtraError as error:
+        assert isinstance(error, ImportError)
+        print(error)
 """
 
 
-@pytest.mark.parametrize("blocked", ["llama_cpp", "jinja2"])
-def test_a_missing_extra_has_its_command(blocked: str, tiny_random: Path) -> None:
+@pytest.mark.parametrize("blocked", [["llama_cpp"], ["jinja2"], ["llama_cpp", "jinja2", "numpy"]])
+def test_a_missing_extra_has_its_command(blocked: list[str], tiny_random: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", BLOCKED.format(blocked=[blocked]), tiny_random],
+        [sys.executable, "-W", "error", "-c", BLOCKED.format(blocked=blocked), tiny_random],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert "pip install 'llmroute[llamacpp]'" in done.stdout, done.stderr
+    assert done.stdout.count("pip install 'llmroute[llamacpp]'") == 5, done.stderr

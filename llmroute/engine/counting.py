@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from ..providers.base import LocalCall
+from . import extra as extra  # first of the engine's modules
 from .files import find_model
 from .gguf import read_header
 from .model import VocabularyOnly

@@ -12,17 +12,14 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from ..errors import BadRequestError, MissingExtraError
+from jinja2 import Environment, TemplateError, TemplateSyntaxError, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-try:
-    from jinja2 import Environment, TemplateError, TemplateSyntaxError, nodes
-    from jinja2.exceptions import SecurityError
-    from jinja2.ext import Extension, loopcontrols
-    from jinja2.parser import Parser
-    from jinja2.runtime import Context
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-except ImportError as error:
-    raise MissingExtraError("llamacpp", "A model in this process") from error
+from ..errors import BadRequestError
 
 _MAX_OUTPUT = 1 << 26
 """Characters a template may write, or make by repetition: well beyond any context window."""
