@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import BadRequestError, UnsupportedParamsError
-from .grammar.gbnf import GrammarError
 from .grammar.gbnf_reader import read_gbnf
 from .grammar.json_schema import json_grammar, json_object_grammar
+from .grammar.tree import GrammarError
 from .tools.definitions import Tools
 
 PARAMS = frozenset({"grammar", "parallel_tool_calls", "response_format", "tool_choice", "tools"})

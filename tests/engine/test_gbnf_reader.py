@@ -7,8 +7,8 @@ from grammar_check import allows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmroute.engine.grammar.gbnf import GrammarError
 from llmroute.engine.grammar.gbnf_reader import read_gbnf
+from llmroute.engine.grammar.tree import GrammarError
 
 pytestmark = pytest.mark.native
 
@@ -67,6 +67,8 @@ def test_grammars_mean_what_they_say(grammar: str, valid: list[str], invalid: li
         'root ::= (""*)*',
         'root ::= ("a"*)* "b"',
         'root ::= "a" root',
+        'root ::= ("a"?){60}',
+        "root ::= " + '"a"? ' * 900,
         "root ::= []",
         "root ::= * ",
         "root ::= <[7]>",

@@ -360,6 +360,11 @@ REFUSED: list[tuple[Any, str, str]] = [
         ]
     ),
     ({"type": "string", "pattern": "(a*)*"}, "", "empty"),
+    ({"type": "string", "pattern": "(a?){60}" * 30}, "", "empty"),
+    ({"type": "string", "pattern": "((a{0,50}){0,50}){0,50}b"}, "", "empty"),
+    ({"type": "string", "pattern": "^" + "a?" * 900}, "", "optional"),
+    ({"type": "string", "pattern": "^" + "(a?|b?|c?)" * 30}, "", "optional"),
+    ({"properties": {"x" * 9000: {}}, "additionalProperties": {"const": 1}}, "", "200,000"),
     ({"type": "string", "pattern": "[\\x00-\\x01]"}, "#", "control"),
 ]  # fmt: skip
 
@@ -382,6 +387,7 @@ def test_large_schemas_are_borne() -> None:
         {"type": "string", "minLength": 9_999, "maxLength": 10_000},
         {"type": "string", "pattern": "^(((a{99}){99}){99}){99}$"},
         {"type": "string", "pattern": "^(((a{0,99}b){0,99}c){0,99}d){0,99}$"},
+        {"anyOf": [{"properties": {"same": {"const": n}}} for n in range(1000)]},
         {"type": "string", "pattern": "(a|b)*c" * 100},
     ):
         state = Grammar(json_grammar(schema))

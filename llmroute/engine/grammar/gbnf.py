@@ -9,12 +9,11 @@ rules overflow the stack, 10,000 alternatives at one place take seconds.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from typing import TypeAlias
 
-from .charset import Ranges
+from .tree import EMPTY, Alt, Chars, Expr, GrammarError, Lit, Ref, Repeat, Seq
+from .ways import check_ways
 
 MAX_REPEATS = 10_000
 """The largest bound of a repetition."""
@@ -23,77 +22,6 @@ MAX_SIZE = 200_000
 _BLOCK = 64
 _MAX_NAMED = 1_000
 """Rules of one grammar that can follow each other without a character between them."""
-
-
-class GrammarError(ValueError):
-    """A grammar that cannot be used; the message says why."""
-
-    path: str | None = None
-    """Where in a schema."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lit:
-    """Exactly this text."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chars:
-    """One character of a set."""
-
-    ranges: Ranges
-
-
-@dataclass(frozen=True, slots=True)
-class Ref:
-    """Another rule."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Seq:
-    """One after the other."""
-
-    parts: tuple[Expr, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Alt:
-    """One of several."""
-
-    options: tuple[Expr, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """`item` from `low` to `high` times; `None` is without end. Made by `Rules.repeat`."""
-
-    item: Ref | Chars
-    low: int
-    high: int | None
-
-
-Expr: TypeAlias = Lit | Chars | Ref | Seq | Alt | Repeat
-
-EMPTY = Seq(())
-
-
-def seq(*parts: Expr | str) -> Expr:
-    """One after the other; a `str` stands for itself."""
-    return Seq(tuple(Lit(part) if isinstance(part, str) else part for part in parts))
-
-
-def alt(options: Sequence[Expr]) -> Expr:
-    """One of several; there must be one."""
-    return options[0] if len(options) == 1 else Alt(tuple(options))
-
-
-def maybe(item: Expr) -> Expr:
-    """The item or nothing."""
-    return Alt((item, EMPTY))
 
 
 class Rules:
@@ -194,7 +122,7 @@ def _check(rules: dict[str, Expr]) -> None:
     for expr in rules.values():
         _check_repeats(expr, empty)
     firsts = {name: set(_firsts(expr, empty)) for name, expr in rules.items()}
-    _check_left(firsts)
+    check_ways(rules, _peeled(firsts))
 
 
 def _spreading(rules: dict[str, Expr], *, nullable: bool) -> set[str]:
@@ -243,8 +171,8 @@ def _can(expr: Expr, known: set[str], nullable: bool) -> bool:
 
 
 def _check_repeats(expr: Expr, empty: set[str]) -> None:
-    if isinstance(expr, Repeat) and expr.high is None and _can(expr.item, empty, nullable=True):
-        raise GrammarError("it repeats without end what may be empty")
+    if isinstance(expr, Repeat) and expr.high != 1 and _can(expr.item, empty, nullable=True):
+        raise GrammarError("it repeats what may be empty")
     for part in _parts(expr):
         _check_repeats(part, empty)
 
@@ -266,22 +194,23 @@ def _firsts(expr: Expr, empty: set[str]) -> Iterator[str]:
             yield from _firsts(item, empty)
 
 
-def _check_left(firsts: dict[str, set[str]]) -> None:
-    """Peels off rules that begin with none but peeled ones; what remains begins with itself."""
+def _peeled(firsts: dict[str, set[str]]) -> list[str]:
+    """The rules, each behind those it can begin with. Raises if one begins with itself."""
     users = _users(firsts)
     waits = {name: len(names) for name, names in firsts.items()}
     layer = [name for name, count in waits.items() if not count]
-    peeled = 0
+    peeled: list[str] = []
     for _ in range(_MAX_NAMED):
-        peeled += len(layer)
+        peeled += layer
         following = []
         for user in (user for name in layer for user in users[name]):
             waits[user] -= 1
             if not waits[user]:
                 following.append(user)
         layer = following
-    if peeled < len(firsts):
+    if len(peeled) < len(firsts):
         raise GrammarError("it refers to itself without anything between")
+    return peeled
 
 
 def _render(expr: Expr) -> str:

@@ -11,7 +11,8 @@ from typing import NoReturn
 
 from . import charset
 from .charset import UNICODE, Ranges
-from .gbnf import MAX_SIZE, Chars, Expr, GrammarError, Lit, Ref, Rules, alt, seq
+from .gbnf import MAX_SIZE, Rules
+from .tree import Chars, Expr, GrammarError, Lit, Ref, alt, seq
 
 _NAME = re.compile(r"[A-Za-z0-9\-]+")
 _BLANK = re.compile(r"(?:[ \t]|#[^\r\n]*)+")

@@ -25,11 +25,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ...errors import BadRequestError
-from .gbnf import Expr, GrammarError, Ref, Rules, alt
+from .gbnf import Rules
 from .json_values import any_object, any_value, given, scalar
 from .keywords import ANNOTATIONS, COMBINING, check_known, merged, types_of
 from .references import resolve
 from .strings import literals
+from .tree import Expr, GrammarError, Ref, alt
 from .typed import of_type
 
 Schema: TypeAlias = Any

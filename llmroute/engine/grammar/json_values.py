@@ -7,9 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .gbnf import Alt, Chars, Expr, GrammarError, Lit, Ref, Repeat, Rules, maybe, seq
+from .gbnf import Rules
 from .numbers import any_number
 from .strings import any_string, spelled
+from .tree import Alt, Chars, Expr, GrammarError, Lit, Ref, Repeat, maybe, seq
 
 _BLANK = Chars(((0x09, 0x09), (0x20, 0x20)))
 _MAX_BLANKS = 40

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .formats import PATTERNS
-from .gbnf import GrammarError
 from .references import resolve
+from .tree import GrammarError
 
 ANNOTATIONS = frozenset(
     {"$comment", "$defs", "$id", "$schema", "default", "definitions", "deprecated", "description"}

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from .gbnf import EMPTY, Alt, Expr, GrammarError, Rules, maybe, seq
+from .gbnf import Rules
 from .json_values import bracketed, comma, space
 from .strings import other_than, spelled
+from .tree import EMPTY, Alt, Expr, GrammarError, maybe, seq
 
 
 def object_of(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .gbnf import Alt, Chars, Expr, GrammarError, Lit, Repeat, Rules, alt, maybe, seq
+from .gbnf import Rules
+from .tree import Alt, Chars, Expr, GrammarError, Lit, Repeat, alt, maybe, seq
 
 LARGEST = 10**18 - 1
 """The largest integer written; there is no grammar for "any number of digits" that ends."""

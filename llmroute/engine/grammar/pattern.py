@@ -17,8 +17,9 @@ from typing import NoReturn
 
 from . import charset
 from .charset import UNICODE, Ranges
-from .gbnf import Expr, GrammarError, Lit, Rules, alt, seq
+from .gbnf import Rules
 from .strings import any_character, one_of, spelled
+from .tree import Expr, GrammarError, Lit, alt, seq
 
 _MAX_LENGTH = 2_000
 _MAX_DEPTH = 30

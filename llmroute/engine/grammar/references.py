@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from .gbnf import GrammarError
+from .tree import GrammarError
 
 
 def resolve(root: Any, pointer: Any) -> Any:

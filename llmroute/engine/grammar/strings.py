@@ -8,7 +8,8 @@ from itertools import groupby
 
 from . import charset
 from .charset import UNICODE, Ranges
-from .gbnf import EMPTY, Alt, Chars, Expr, GrammarError, Lit, Ref, Rules, alt, seq
+from .gbnf import Rules
+from .tree import EMPTY, Alt, Chars, Expr, GrammarError, Lit, Ref, alt, seq
 
 _CONTROL: Ranges = ((0x00, 0x1F),)
 _PLAIN = charset.minus(UNICODE, charset.union(_CONTROL, charset.of('"\\')))
@@ -93,19 +94,25 @@ def other_than(rules: Rules, texts: Iterable[str]) -> Expr:
     """Any string but these, without its opening quote. Each character has one spelling in it."""
     character = rules.shared("plain-char", one_of(UNICODE))
     rest = rules.shared("plain-rest", seq(rules.repeat(character, 0, None), '"'))
-    return _other_than(rules, sorted(set(texts)), rest)
+    root = rules.reserve("other")
+    pending = [(root, sorted(set(texts)))]
+    while pending:  # names may be longer than Python can recurse
+        ref, left = pending.pop()
+        rules.define(ref, _next_of(rules, left, rest, pending))
+    return root
 
 
-def _other_than(rules: Rules, texts: Sequence[str], rest: Ref) -> Expr:
-    """`texts` are what may not remain."""
-    if not texts:
+def _next_of(
+    rules: Rules, left: Sequence[str], rest: Ref, pending: list[tuple[Ref, list[str]]]
+) -> Expr:
+    """What may stand next, where the remainder may be none of the texts that are `left`."""
+    if not left:
         return rest
-    options: list[Expr] = [] if "" in texts else [Lit('"')]
-    firsts = {text[0] for text in texts if text}
-    others = charset.minus(UNICODE, charset.of("".join(firsts)))
-    options.append(seq(one_of(others), rest))
+    options: list[Expr] = [] if "" in left else [Lit('"')]
+    firsts = {text[0] for text in left if text}
+    options.append(seq(one_of(charset.minus(UNICODE, charset.of("".join(firsts)))), rest))
     for first in sorted(firsts):
-        rests = [text[1:] for text in texts if text[:1] == first]
-        tail = rules.new("other", _other_than(rules, rests, rest))
+        tail = rules.reserve("other")
+        pending.append((tail, [text[1:] for text in left if text[:1] == first]))
         options.append(seq(spelled(first), tail))
     return alt(options)

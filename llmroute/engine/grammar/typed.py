@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from .formats import PATTERNS
-from .gbnf import Expr, GrammarError, Lit, Rules, alt, seq
+from .gbnf import Rules
 from .json_values import any_object
 from .members import array_of, object_of
 from .numbers import any_integer, any_number, integer, number
 from .pattern import string_like
 from .strings import any_character, any_string
+from .tree import Expr, GrammarError, Lit, alt, seq
 
 Convert: TypeAlias = Callable[[Any, str], Expr]
 """Converts a part of the schema, given its place."""

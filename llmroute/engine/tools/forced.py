@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..grammar.gbnf import GrammarError, Rules, alt, seq
+from ..grammar.gbnf import Rules
 from ..grammar.json_schema import refused, schema_expr
+from ..grammar.tree import GrammarError, alt, seq
 from .families import Family
 from .reasoning import Tags
 
