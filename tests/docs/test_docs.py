@@ -1,6 +1,7 @@
 """The documentation does what it says: every page's Python blocks run.
 
-A page asks for what its examples need by a comment, such as `<!-- run-with: emulator, model -->`;
+A page asks for what its examples need by a comment:
+`<!-- run-with: emulator, openai, model, haystack -->`.
 the names are those of `setups`.
 """
 
