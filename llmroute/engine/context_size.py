@@ -50,6 +50,13 @@ def cache_bytes(header: GGUFHeader, options: LoadOptions) -> int | None:
     return int(_cached_heads(header, layers, heads) * per_head)
 
 
+def head_length(header: GGUFHeader) -> int | None:
+    """Numbers in a head's key for one token; `None` for a file that doesn't say."""
+    width, heads = (header.number(key) for key in ("embedding_length", "attention.head_count"))
+    own = header.number("attention.key_length")
+    return own or (width // heads if width and heads else None)
+
+
 def _cached_heads(header: GGUFHeader, layers: int, heads: int) -> int:
     """Heads with keys and values of their own, over all layers."""
     given = header.metadata.get(f"{header.architecture}.attention.head_count_kv")

@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import ModelFileError
 from . import machine, native
 from .batch import Batch
+from .context_size import head_length
 from .gguf_header import GGUFHeader
 from .options import LoadOptions
 from .pooling import RANK, pooling_of
@@ -23,6 +24,9 @@ from .vocabulary import Vocabulary
 DECODED, NO_ROOM, ABORTED = 0, 1, 2
 """What `decode` returns; negative values are failures."""
 
+_FLASH_HEAD_LENGTH = 64
+"""On the CPU flash attention skips what other sequences have in the cache; with heads shorter than
+this, as no real model has them, it is slower all the same."""
 _KEPT = 4
 """Ended answers whose tokens are kept for prompts that begin alike; more if more run at once."""
 _TEXTS = 64
@@ -229,7 +233,7 @@ def _context_params(
         params.n_seq_max = min(options.n_parallel + max(_KEPT, options.n_parallel), most)
     params.n_threads = options.n_threads or machine.cores()
     params.n_threads_batch = options.n_threads_batch or params.n_threads
-    params.flash_attn_type = _flash_attention(lib, options)
+    params.flash_attn_type = _flash_attention(lib, header, options)
     params.rope_freq_base = options.rope_freq_base or 0.0
     params.rope_freq_scale = options.rope_freq_scale or 0.0
     params.type_k = _cache_type(lib, options.type_k)
@@ -253,10 +257,11 @@ def _can_share(lib: Any, model: Any) -> bool:
     return not (lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model))
 
 
-def _flash_attention(lib: Any, options: LoadOptions) -> int:
+def _flash_attention(lib: Any, header: GGUFHeader, options: LoadOptions) -> int:
     if options.flash_attn is None:
-        with_gpu = lib.llama_supports_gpu_offload()
-        chosen = lib.LLAMA_FLASH_ATTN_TYPE_AUTO if with_gpu else lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        length, gpu = head_length(header) or 0, lib.llama_supports_gpu_offload()
+        gains = gpu or length >= _FLASH_HEAD_LENGTH
+        chosen = lib.LLAMA_FLASH_ATTN_TYPE_AUTO if gains else lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
     elif options.flash_attn:
         chosen = lib.LLAMA_FLASH_ATTN_TYPE_ENABLED
     else:

@@ -52,8 +52,8 @@ class LoadOptions:
     use_mlock: bool = False
     """Keep the model from being swapped out."""
     flash_attn: bool | None = None
-    """Flash attention; `None` lets llama.cpp decide with a GPU and leaves it off without, where it
-    is slower in long contexts."""
+    """Flash attention; `None` lets llama.cpp decide, but leaves it off for models with very short
+    attention heads, where it is slower on the CPU."""
     prefix_cache: bool = True
     """Keep what was computed of ended calls as long as there is room, so that a prompt that begins
     alike is read from there on."""
@@ -76,7 +76,7 @@ class LoadOptions:
     type_k: str = "f16"
     """Number type of the cache's keys: f32, f16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl."""
     type_v: str = "f16"
-    """Number type of the cache's values, as above; a quantised one needs `flash_attn=True`."""
+    """Number type of the cache's values, as above; a quantised one needs flash attention."""
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> LoadOptions:
