@@ -200,7 +200,15 @@ def _came_from_outside(error: APIError) -> bool:
     return isinstance(error, APIConnectionError | APIResponseValidationError)
 
 
-_native = LlamaNative(name="meta_llama", base_path="/v1", operations=("chat",), stream_usage=False)
+_OPTIONS = frozenset({"surface"})
+
+_native = LlamaNative(
+    name="meta_llama",
+    base_path="/v1",
+    operations=("chat",),
+    model_options=_OPTIONS,
+    stream_usage=False,
+)
 
 provider = MetaLlama(
     name="meta_llama",
@@ -211,6 +219,7 @@ provider = MetaLlama(
     key_to_any_host=True,
     operations=("chat",),
     extra_params=frozenset({"repetition_penalty", "top_k"}),
+    model_options=_OPTIONS,
     source="https://github.com/meta-llama/llama-api-python",
     checked="2026-11-22",
 )

@@ -16,6 +16,7 @@ from ..errors import (
     AuthenticationError,
     BadRequestError,
     UnsupportedOperationError,
+    UnsupportedParamsError,
 )
 from ..types.chat import ChatCompletion
 from ..types.embedding import EmbeddingResponse
@@ -58,6 +59,8 @@ class OpenAILike(Provider):
     """Parameters beyond OpenAI's that it takes."""
     renamed_params: Mapping[str, str] = field(default_factory=dict)
     """OpenAI's name to its own, such as `max_completion_tokens` to `max_tokens`."""
+    model_options: frozenset[str] = frozenset()
+    """Names it takes in `model_kwargs`."""
     stream_usage: bool = True
     """Whether it takes `stream_options: {"include_usage": true}`."""
     finish_reasons: Mapping[str, str] = field(default_factory=dict)
@@ -78,6 +81,7 @@ class OpenAILike(Provider):
                 provider=self.name,
                 model=request.model,
             )
+        self._check_options(deployment)
         params, dropped = select_params(
             request, self.accepted(request), self.name, self.refused_values(request)
         )
@@ -145,6 +149,16 @@ class OpenAILike(Provider):
                 f"{self.key_env[0]}{where}."
             )
         return error
+
+    def _check_options(self, deployment: Deployment) -> None:
+        unknown = sorted(deployment.model_kwargs.keys() - self.model_options)
+        if unknown:
+            known = ", ".join(map(repr, sorted(self.model_options))) or "none"
+            raise UnsupportedParamsError(
+                f"{self.name} does not take {unknown[0]!r} in model_kwargs; of a server's options "
+                f"it takes {known}. Options to load a model with are for one in this process.",
+                param="model_kwargs",
+            )
 
     def _url(self, request: Request, deployment: Deployment) -> str:
         base, question, query = (deployment.api_base or "").partition("?")

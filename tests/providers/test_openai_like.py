@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -124,6 +125,13 @@ def test_an_operation_it_does_not_have() -> None:
         OpenAILike(name="acme", operations=("chat",)).build(
             EmbeddingRequest(model="acme/m", input="a"), PLACE
         )
+
+
+def test_an_option_of_a_local_model_is_not_dropped_in_silence() -> None:
+    place = replace(PLACE, model_kwargs={"n_ctx": 512})
+    with pytest.raises(UnsupportedParamsError, match="'n_ctx' in model_kwargs") as caught:
+        PROVIDER.build(chat(), place)
+    assert caught.value.param == "model_kwargs"
 
 
 # Parameters it does not take.
