@@ -35,11 +35,14 @@ class ChatParams(TypedDict, total=False):
     max_tokens: int | None
     metadata: Mapping[str, str] | None
     modalities: Sequence[str] | None
+    moderation: Mapping[str, JSON] | None
     n: int | None
     parallel_tool_calls: bool | None
     prediction: Mapping[str, JSON] | None
     presence_penalty: float | None
     prompt_cache_key: str | None
+    prompt_cache_options: Mapping[str, JSON] | None
+    prompt_cache_retention: str | None
     reasoning_effort: str | None
     response_format: Mapping[str, JSON] | type | None
     safety_identifier: str | None

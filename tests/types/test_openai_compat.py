@@ -13,8 +13,11 @@ import openai.types.chat as oc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types import completion_create_params as text_params
+from openai.types import embedding_create_params as embedding_params
 from openai.types.chat import chat_completion as occ
 from openai.types.chat import chat_completion_chunk as och
+from openai.types.chat import completion_create_params as chat_params
 from openai.types.completion_usage import CompletionTokensDetails as OpenAICompletionDetails
 from openai.types.completion_usage import CompletionUsage
 from openai.types.completion_usage import PromptTokensDetails as OpenAIPromptDetails
@@ -23,7 +26,7 @@ from openai.types.create_embedding_response import Usage as OpenAIEmbeddingUsage
 from llmroute.providers import get_provider
 from llmroute.types import chat, chat_chunk, embedding, text, usage
 from llmroute.types.base import Model
-from llmroute.types.request import ChatRequest
+from llmroute.types.request import ChatParams, ChatRequest, EmbeddingParams, TextParams
 
 LOGPROBS = {
     "content": [
@@ -250,6 +253,19 @@ def test_any_text_and_any_unknown_field(content: str, extra: dict[str, Any]) -> 
 
 
 WIRE = Path(__file__).parent.parent / "wire" / "llama_api"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (ChatParams, chat_params.CompletionCreateParamsBase),
+        (TextParams, text_params.CompletionCreateParamsBase),
+        (EmbeddingParams, embedding_params.EmbeddingCreateParams),
+    ],
+)
+def test_every_parameter_of_openais_has_its_name(ours: Any, theirs: Any) -> None:
+    content = {"model", "messages", "prompt", "input"}
+    assert set(theirs.__annotations__) - content <= set(ours.__annotations__)
 
 
 @pytest.mark.parametrize("name", ["native/01_text_curl", "native/06_tool_turn1", "compat/01_text"])
