@@ -255,7 +255,10 @@ class _HTTPXExchange:
             return timeout_error(self._goal, self._limits, "connect" if connecting else self._phase)
         if isinstance(exc, httpx.ConnectError | httpx.ProxyError | httpx.UnsupportedProtocol):
             self._phase = "connect"
-        return network_error(_root(exc), self._goal, self._limits, self._phase)
+        error = network_error(_root(exc), self._goal, self._limits, self._phase)
+        if self._phase == "connect":
+            error.message += " It may have been a proxy that was called (HTTPS_PROXY, HTTP_PROXY)."
+        return error
 
 
 def _root(exc: BaseException) -> BaseException:

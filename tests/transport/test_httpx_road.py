@@ -77,6 +77,16 @@ def test_a_proxy_of_the_environment(
 
 
 @pytest.mark.parametrize("name", ["sync", "async"])
+def test_a_proxy_that_is_not_there_is_thought_of(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    for road in open_road(name):
+        with pytest.raises(APIConnectionError, match="a proxy"):
+            road.read(post("http://model.example/v1"))
+
+
+@pytest.mark.parametrize("name", ["sync", "async"])
 def test_no_proxy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with ScriptedServer(OK) as proxy, ScriptedServer(OK) as server:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
