@@ -31,6 +31,13 @@ class Prompt:
     cached: int | None = None
     """Tokens that needed no computing; `None` until its first answer starts."""
 
+    def whole(self, length: int) -> int:
+        """The most of its first `length` tokens that ends within no image."""
+        for start, picture in self.pictures.items():
+            if start < length < start + picture.positions:
+                return start
+        return length
+
     @property
     def size(self) -> int:
         """Tokens it counts as, images included."""

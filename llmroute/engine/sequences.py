@@ -66,8 +66,9 @@ class Sequences:
 
     def find(self, choice: Choice, active: Collection[Choice]) -> Start:
         """How `choice` can begin. Its last token is always computed, for what comes next."""
+        most = len(choice.tokens) - 1
         alike = [
-            (common_length(choice.tokens, other.tokens, len(choice.tokens) - 1), other)
+            (choice.prompt.whole(common_length(choice.tokens, other.tokens, most)), other)
             for other in self._others(choice, active)
         ]
         start = Start()
