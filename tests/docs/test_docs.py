@@ -45,6 +45,7 @@ def setups(scripted: Callable[..., Path]) -> Iterator[dict[str, Callable[[], dic
             return {"LLAMA_API_BASE": server.compat_url, "LLAMA_API_KEY": server.api_key or ""}
 
         def model() -> dict[str, str]:
+            pytest.importorskip("llama_cpp")
             path = scripted("Hello from this process.")
             return {"LLMROUTE_MODELS_DIR": str(path.parent), "MODEL": path.name}
 

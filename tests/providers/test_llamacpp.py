@@ -275,6 +275,7 @@ def test_a_model_says_its_text_in_every_form(scripted, script):
 @pytest.mark.native
 def test_usage_in_streams(scripted):
     model = f"llamacpp/{scripted('a b c', pieces=['a ', 'b ', 'c'])}"
+    completion(model, "Hi")  # from here on the prompt is in the cache
     usage = completion(model, "Hi").usage
     options = {"include_usage": True}
     chunks = list(completion(model, "Hi", stream=True, stream_options=options))
