@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 
 from ..errors import BadRequestError, InternalServerError, ModelFileError
 from . import machine, native
-from .gguf import read_any_header
 from .images import check_image
+from .mmproj import check_encoder
 from .options import LoadOptions
 
 # enum mtmd_input_chunk_type
@@ -52,7 +52,7 @@ class ImageReader:
     """Makes an image into what the model reads."""
 
     def __init__(self, model: Any, path: str, options: LoadOptions) -> None:
-        _check_file(Path(path))
+        check_encoder(Path(path))
         self._lib = lib = native.multimodal()
         self._at_once = min(options.n_ubatch or options.n_batch, options.n_batch)
         params = lib.mtmd_context_params_default()
@@ -177,15 +177,3 @@ class ImageReader:
         if self._last is not None:
             self._lib.mtmd_input_chunks_free(self._last[1])
             self._last = None
-
-
-def _check_file(path: Path) -> None:
-    """Raises for a file that is no image encoder, over which llama.cpp may end the process."""
-    header = read_any_header(path)
-    if header.architecture != "clip" or not header.metadata.get("clip.has_vision_encoder"):
-        raise ModelFileError(
-            f"{path} is no image encoder (mmproj) for a model.",
-            provider="llamacpp",
-            url=str(path),
-            param="mmproj",
-        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from array import array
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
@@ -18,12 +19,18 @@ _WIDTH, _FEED, _HEADS, _LAYERS = 32, 64, 2, 2
 _EPSILON = 1e-5
 
 
-def write_mmproj(path: str | PathLike[str], *, seed: int = 0, model_width: int = 64) -> Path:
+def write_mmproj(
+    path: str | PathLike[str],
+    *,
+    seed: int = 0,
+    model_width: int = 64,
+    metadata: Mapping[str, Value] | None = None,
+) -> Path:
     """Write a CLIP encoder with LLaVA's projector, and random weights, and return its path.
 
     It fits a model whose embedding has `model_width` numbers, as those of `write_random` have. An
     image is scaled to 56x56 pixels and becomes `IMAGE_TOKENS` embeddings, which depend on its
-    every pixel.
+    every pixel. `metadata` adds to the file's metadata or replaces it.
     """
     rng = random.Random(seed)
 
@@ -57,7 +64,7 @@ def write_mmproj(path: str | PathLike[str], *, seed: int = 0, model_width: int =
         tensors += [*norm(f"{block}.ln1"), *norm(f"{block}.ln2")]
     tensors += linear("mm.0", _WIDTH, model_width)
     tensors += linear("mm.2", model_width, model_width)
-    return write_gguf(Path(path), _metadata(model_width), tensors)
+    return write_gguf(Path(path), _metadata(model_width) | dict(metadata or {}), tensors)
 
 
 def _metadata(model_width: int) -> dict[str, Value]:

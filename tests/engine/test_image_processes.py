@@ -88,6 +88,27 @@ STORIES = {
         next(stream)
         print(True)
     """,
+    "encoders with settings that do not fit": """
+        from llmroute.testing.tiny_mmproj import write_mmproj
+        for number, (name, value) in enumerate([
+            ("image_size", 0), ("image_size", 1), ("image_size", 7), ("image_size", 2**31 - 1),
+            ("patch_size", 0), ("patch_size", 7), ("patch_size", 2**32 - 1),
+            ("embedding_length", 1), ("embedding_length", 7), ("embedding_length", 2**31 - 1),
+            ("attention.head_count", 0), ("attention.head_count", 7),
+            ("attention.head_count", 2**31 - 1), ("block_count", 2**32 - 1),
+            ("attention.layer_norm_epsilon", -1.0), ("image_std", [0.5]), ("image_mean", []),
+            ("attention.layer_norm_epsilon", float("nan")),
+        ]):
+            path = f"{sys.argv[2]}.{number}"
+            write_mmproj(path, metadata={"clip.vision." + name: value})
+            LOAD["mmproj"] = path
+            try:
+                print("taken", name, value, ask("What?", part(png(RED))))
+            except ModelFileError:
+                pass
+        LOAD["mmproj"] = sys.argv[2]
+        print(ask("What?", part(png(RED))) == RED_ANSWER)
+    """,
     "encoders with flipped bits in the header": """
         whole = open(sys.argv[2], "rb").read()
         rng = random.Random(2)
