@@ -65,8 +65,8 @@ def _cached_heads(header: GGUFHeader, layers: int, heads: int) -> int:
     return layers * (given if isinstance(given, int) and given else heads)
 
 
-def choose(header: GGUFHeader, options: LoadOptions) -> int:
-    """The context window to load with, in tokens.
+def choose(header: GGUFHeader, options: LoadOptions, most: int | None = None) -> int:
+    """The context window to load with, in tokens, where models may take `most` bytes together.
 
     Raises `BadRequestError` when the caller's own `n_ctx` cannot fit into the free memory.
     """
@@ -80,7 +80,7 @@ def choose(header: GGUFHeader, options: LoadOptions) -> int:
         trained = min(trained, _FOR_VECTORS)
     if not per_token or free is None:
         return trained
-    share = max(0, free - header.file_size) // _SHARE
+    share = max(0, min(free, most or free) - header.file_size) // _SHARE
     fitting = max(_SMALLEST, share // per_token // 256 * 256)
     if fitting < trained:
         logger.info(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,15 @@ from . import context_size, model, native
 from .gguf import read_header
 from .interrupt import Interrupt
 from .job import Job, as_ours
-from .options import LoadOptions
+from .memory_limit import Limit, check_allowed, memory_limit, needed_bytes
+from .options import LoadOptions, idle_seconds
 from .scheduler import Scheduler
 from .vectors import VectorScheduler
 
 _loading = threading.Lock()
 """One model loads at a time, so that each sees the memory that the one before it has taken."""
+_TELL_SECONDS = 0.05
+"""How often somebody who waits for a model is told how far it is."""
 
 
 class Engine:
@@ -27,13 +32,24 @@ class Engine:
     never wait for it, but for `wait_loaded` and `join`.
     """
 
-    def __init__(self, path: Path, options: LoadOptions) -> None:
+    def __init__(
+        self, path: Path, options: LoadOptions, make_room: Callable[[Engine, int, int], None]
+    ) -> None:
+        """`make_room(engine, bytes, limit)` waits until other models leave it so many."""
         self.path = path
         self.options = options
         self.n_ctx: int | None = None
         """The context window, in tokens; `None` until the model is loaded."""
         self.error: LLMRouteError | None = None
         """Why loading failed."""
+        self.size = 0
+        """Bytes the model takes, as far as its file tells; 0 while it takes none."""
+        self.last_used = time.monotonic()
+        """When a call came or ended last."""
+        self._make_room = make_room
+        self._progress = 0.0
+        self._idle = False
+        self._idle_seconds = idle_seconds(options)
         self._interrupt = Interrupt()
         self._arrived: deque[Job] = deque()
         self._scheduler: Scheduler | VectorScheduler | None = None
@@ -82,17 +98,33 @@ class Engine:
                     "again later, or set max_queue in model_kwargs."
                 )
             self._arrived.append(job)
+            self.last_used = time.monotonic()
             self._news.notify()
 
     def cancel(self, job: Job) -> None:
         """Nobody wants this job's result any more: free its sequence within one step."""
         self._interrupt.cancel(job)
 
-    def wait_loaded(self) -> None:
-        """Wait until the model is loaded. Raises what loading failed with."""
-        self._loaded.wait()
+    def wait_loaded(self, progress: Callable[[float], object] | None = None) -> None:
+        """Wait until the model is loaded, and tell `progress` how much of it is, from 0 to 1.
+
+        Raises what loading failed with.
+        """
+        while not self._loaded.wait(_TELL_SECONDS if progress else None):
+            if progress:
+                progress(self._progress)
         if self.error is not None:
             raise self.error
+        if progress:
+            progress(1.0)
+
+    def close_if_idle(self) -> bool:
+        """Close if the model is loaded and no call uses it; whether it was so."""
+        with self._news:
+            if not self._idle or self._arrived:
+                return False
+            self.close()
+            return True
 
     def close(self) -> None:
         """Stop: running and waiting jobs end with an error, and the memory is given back."""
@@ -126,15 +158,29 @@ class Engine:
             scheduler.fail_all(_closed())
             self._refuse(_closed())
             loaded.free()
+            self.size = 0
 
     def _load(self) -> tuple[model.Model, native.Flag]:
         with _loading:
-            header = read_header(self.path)
-            n_ctx = context_size.choose(header, self.options)
+            header, limit = read_header(self.path), memory_limit()
+            self._reserve(needed_bytes(header, self.options, self.options.n_ctx or 0), limit)
+            n_ctx = context_size.choose(header, self.options, limit.size)
+            size = needed_bytes(header, self.options, n_ctx)
+            self._reserve(size, limit)
             flag = native.Flag()
-            loaded = model.load(header, self.options, n_ctx, flag, lambda: not self._closing)
+            loaded = model.load(header, self.options, n_ctx, flag, self._go_on)
+            self.size = size
         self.n_ctx = loaded.window
         return loaded, flag
+
+    def _reserve(self, size: int, limit: Limit) -> None:
+        check_allowed(size, limit)
+        if limit.size is not None:
+            self._make_room(self, size, limit.size)
+
+    def _go_on(self, progress: float) -> bool:
+        self._progress = progress
+        return not self._closing
 
     def _refuse(self, error: LLMRouteError) -> None:
         """End the jobs that have not begun, and take no more."""
@@ -157,8 +203,13 @@ class Engine:
     def _has_work(self, scheduler: Scheduler | VectorScheduler) -> bool:
         """Wait for something to do; `False` when the engine is to close."""
         with self._news:
-            while not (self._arrived or scheduler.busy or self._closing):
-                self._news.wait()
+            if self._arrived or scheduler.busy or self._closing:
+                return not self._closing
+            self._idle, self.last_used = True, time.monotonic()
+            called = self._news.wait_for(lambda: self._arrived or self._closing, self._idle_seconds)
+            self._idle = False
+            if not called:
+                self._closing = True
             return not self._closing
 
     def _begin(self, job: Job, scheduler: Scheduler | VectorScheduler) -> None:

@@ -34,6 +34,19 @@ def _core_of(cpu: int) -> str:
         return str(cpu)
 
 
+def total_memory() -> int | None:
+    """Bytes of memory this process may use at most; `None` where the system doesn't say."""
+    try:
+        installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+    try:
+        limit = (_CGROUP / "memory.max").read_text().strip()
+    except OSError:
+        return installed
+    return min(installed, int(limit)) if limit.isdigit() else installed
+
+
 def free_memory() -> int | None:
     """Bytes of memory that can be had without swapping; `None` where the system doesn't say."""
     amounts = [amount for amount in (_system_memory(), _container_memory()) if amount is not None]

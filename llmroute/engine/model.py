@@ -140,9 +140,10 @@ def load(
     options: LoadOptions,
     n_ctx: int,
     abort: native.Flag,
-    go_on: Callable[[], bool],
+    go_on: Callable[[float], bool],
 ) -> Model:
-    """Load a model. `go_on` is asked meanwhile; when it says no, loading fails.
+    """Load a model. `go_on` is told meanwhile how much of it is loaded, from 0 to 1; when it says
+    no, loading fails.
 
     Raises `ModelFileError` with llama.cpp's own words.
     """
@@ -199,7 +200,9 @@ def _failed(path: Path, problem: str, errors: list[str]) -> ModelFileError:
     return ModelFileError(f"{path}: {problem}{reasons}.", provider="llamacpp", url=str(path))
 
 
-def _load_weights(lib: Any, path: Path, options: LoadOptions, go_on: Callable[[], bool]) -> Any:
+def _load_weights(
+    lib: Any, path: Path, options: LoadOptions, go_on: Callable[[float], bool]
+) -> Any:
     params = lib.llama_model_default_params()
     if options.n_gpu_layers is not None:
         params.n_gpu_layers = options.n_gpu_layers
@@ -214,7 +217,7 @@ def _load_weights(lib: Any, path: Path, options: LoadOptions, go_on: Callable[[]
             (False, False): lib.LLAMA_LOAD_MODE_NONE,
         }[mapped, options.use_mlock]
     # Held by this frame until loading is over.
-    progress = lib.llama_progress_callback(lambda _progress, _data: go_on())
+    progress = lib.llama_progress_callback(lambda progress, _data: go_on(progress))
     params.progress_callback = progress
     return lib.llama_model_load_from_file(bytes(path), params)
 

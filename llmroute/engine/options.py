@@ -13,6 +13,8 @@ from typing import Any
 from ..errors import BadRequestError, UnsupportedOperationError, UnsupportedParamsError
 
 _CACHE_TYPES = ("f32", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
+IDLE_VARIABLE = "LLMROUTE_LLAMACPP_IDLE_UNLOAD"
+"""The environment variable for `idle_unload`."""
 _POOLINGS = ("mean", "cls", "last")
 _ALIASES = {"embedding": "embeddings", "clip_model_path": "mmproj", "max_parallel": "n_parallel"}
 _FOR_IMAGES = frozenset({"allow_image_urls", "allow_local_images", "chat_handler_name"})
@@ -57,6 +59,10 @@ class LoadOptions:
     prefix_cache: bool = True
     """Keep what was computed of ended calls as long as there is room, so that a prompt that begins
     alike is read from there on."""
+    idle_unload: float | None = None
+    """Seconds without a call after which the model is unloaded; the next call loads it again.
+    `None` takes those of the environment variable `LLMROUTE_LLAMACPP_IDLE_UNLOAD`; without it, the
+    model stays."""
     swa_full: bool = False
     """Keep the whole context in the cache also for layers that look at a sliding window."""
     rope_freq_base: float | None = None
@@ -100,6 +106,20 @@ class LoadOptions:
         if result.pooling and not result.embeddings:
             raise _bad("pooling", "is for embedding(); leave it out of other calls")
         return result
+
+
+def idle_seconds(options: LoadOptions) -> float | None:
+    """After how many seconds without a call a model is unloaded; `None` for never.
+
+    Raises `BadRequestError` if the environment says something that is no number above 0.
+    """
+    text = os.environ.get(IDLE_VARIABLE, "").strip()
+    if options.idle_unload is not None or not text:
+        return options.idle_unload
+    try:
+        return _positive(IDLE_VARIABLE, float(text))
+    except ValueError:
+        raise _bad(IDLE_VARIABLE, f"must be a number of seconds, not {text!r}") from None
 
 
 def _unknown(name: str) -> BadRequestError:
@@ -177,6 +197,7 @@ _CHECKS: dict[str, Any] = {
     "use_mlock": _switch,
     "flash_attn": _switch,
     "prefix_cache": _switch,
+    "idle_unload": _positive,
     "swa_full": _switch,
     "rope_freq_base": _positive,
     "rope_freq_scale": _positive,

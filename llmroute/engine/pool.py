@@ -5,11 +5,13 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from ..errors import ModelUnloadedError
 from . import counting
 from . import engine as engines
 from .engine import Engine
@@ -21,6 +23,8 @@ from .options import LoadOptions
 Key: TypeAlias = tuple[Path, int, int, LoadOptions]
 """Path, time of change, size, options: a file that changed is another model."""
 
+_LOOK_SECONDS = 0.02
+"""How often a model that waits for memory looks whether another is idle."""
 _EXIT_SECONDS = 10.0
 """How long the interpreter waits at its end for running steps to break off."""
 
@@ -55,15 +59,24 @@ class Pool:
         path, options = _target(job.call.path, job.call.load)
         with self._lock:
             engine = self._engine(path, options)
-            engine.submit(job)
+            try:
+                engine.submit(job)
+            except ModelUnloadedError:  # just now, as nobody had called it for long
+                engine = self._engine(path, options)
+                engine.submit(job)
         return engine
 
-    def warm_up(self, name: str, load: Mapping[str, Any]) -> LoadedModel:
+    def warm_up(
+        self,
+        name: str,
+        load: Mapping[str, Any],
+        progress: Callable[[float], object] | None = None,
+    ) -> LoadedModel:
         """Load a model and wait for it. Raises what loading it fails with."""
         path, options = _target(name, load)
         with self._lock:
             engine = self._engine(path, options)
-        engine.wait_loaded()
+        engine.wait_loaded(progress)
         return _describe(engine)
 
     def _engine(self, path: Path, options: LoadOptions) -> Engine:
@@ -72,8 +85,23 @@ class Pool:
         key = (real, stat.st_mtime_ns, stat.st_size, options)
         engine = self._engines.get(key)
         if engine is None or not engine.usable:
-            engine = self._engines[key] = Engine(real, options)
+            engine = self._engines[key] = Engine(real, options, self._make_room)
         return engine
+
+    def _make_room(self, engine: Engine, size: int, limit: int) -> None:
+        """On an engine's thread: unload models, the least recently used first, until `size` more
+        bytes are within the limit. Those that calls are using are waited for."""
+        while engine.usable:
+            with self._lock:
+                others = [e for e in self._engines.values() if e is not engine and e.size]
+                if not others or size + sum(other.size for other in others) <= limit:
+                    return
+                others.sort(key=lambda other: other.last_used)
+                gone = next((other for other in others if other.close_if_idle()), None)
+            if gone:
+                gone.join()
+            else:
+                time.sleep(_LOOK_SECONDS)
 
     def context_window(self, name: str, load: Mapping[str, Any]) -> int | None:
         """The window of the loaded model, or what it would be loaded with at most."""

@@ -12,6 +12,7 @@ import os
 import queue
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from ..engine.counting import count_tokens as count_tokens
@@ -266,15 +267,18 @@ def _with_images(call: LocalCall, deadline: float | None) -> LocalCall:
         raise located(error, call.path) from error.__cause__
 
 
-def warm_up(model: str, **model_kwargs: Any) -> LoadedModel:
+def warm_up(
+    model: str, *, progress: Callable[[float], object] | None = None, **model_kwargs: Any
+) -> LoadedModel:
     """Load a local model now and wait for it, so that the first call finds it ready.
 
     `model` may carry the prefix `llamacpp/`; `model_kwargs` are the load options that the calls to
-    come will have, as each set of options is a loaded model of its own.
+    come will have, as each set of options is a loaded model of its own. `progress` is called some
+    twenty times a second, on this thread, with how much is loaded, from 0 to 1.
     """
     name = _name(model)
     try:
-        return pool.warm_up(name, model_kwargs)
+        return pool.warm_up(name, model_kwargs, progress)
     except LLMRouteError as error:
         raise located(error, name) from error.__cause__
 
