@@ -46,6 +46,11 @@ _HANDLERS: dict[str, str | None] = {
 """Template, or name of a built-in one; `None` for the one in the model's file."""
 
 
+def handler_names() -> list[str]:
+    """The names that `chat_handler_name` may have."""
+    return sorted(_HANDLERS)
+
+
 def template_of(load: Mapping[str, Any]) -> str | None:
     """The template that `chat_handler_name` stands for; `None` for the model's own.
 

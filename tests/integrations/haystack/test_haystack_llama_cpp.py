@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
 from pathlib import Path
 
 import pytest
 from haystack.dataclasses import ChatMessage, ImageContent, ToolCall
+from pngs import BLUE, RED, png
 from pydantic import BaseModel
 
 from llmroute import loaded_models
+from llmroute.engine.handlers import handler_names
 from llmroute.errors import NotFoundError, UnsupportedParamsError
 from llmroute.integrations.haystack import (
     LlamaCppChatGenerator,
     LlamaCppGenerator,
     LLMRouteChatGenerator,
 )
+from llmroute.testing.tiny_mmproj import IMAGE_TOKENS, write_mmproj
 
 pytestmark = pytest.mark.native
 
@@ -172,10 +176,32 @@ def test_chat_handlers(options, problem):
 def test_handlers_that_llama_cpp_python_has():
     from llama_cpp import llama_chat_format
 
-    from haystack_integrations.components.generators.llmroute.llama_cpp_chat import _CHAT_HANDLERS
-
     defined = {name for name in vars(llama_chat_format) if name.endswith("ChatHandler")}
-    assert defined - _CHAT_HANDLERS == set()
+    assert defined - set(handler_names()) == set()
+
+
+@pytest.mark.parametrize("handler", ["MTMDChatHandler", "Llava15ChatHandler"])
+def test_a_model_sees_images(tiny_random, tmp_path, handler):
+    """Weights are random: what counts is that the picture changes the answer, and nothing else."""
+    encoder = write_mmproj(tmp_path / "mmproj.gguf")
+    component = LlamaCppChatGenerator(
+        str(tiny_random),
+        generation_kwargs={"max_tokens": 12, "temperature": 0},
+        chat_handler_name=handler,
+        model_clip_path=str(encoder),
+    )
+
+    def said(colour):
+        picture = base64.b64encode(png(colour)).decode()
+        content = ImageContent(base64_image=picture, mime_type="image/png")
+        message = ChatMessage.from_user(content_parts=["What is", content, "this?"])
+        return component.run([message])["replies"][0]
+
+    red, again, blue = said(RED), said(RED), said(BLUE)
+    assert red.text == again.text != blue.text
+    assert red.meta["usage"]["prompt_tokens"] > IMAGE_TOKENS
+    assert asyncio.run(component.run_async("No picture"))["replies"][0].text is not None
+    component.close()
 
 
 def test_image_formats(spoken):

@@ -6,6 +6,8 @@ from haystack import component, default_from_dict
 from haystack.dataclasses import ChatMessage, StreamingCallbackT
 from haystack.tools import ToolsType
 
+from llmroute.engine.handlers import handler_names
+
 from ._convert import flat_tools, to_messages, to_tools
 from ._llama_cpp_kwargs import generation_arguments, load_options
 from ._local import LocalModel
@@ -13,12 +15,6 @@ from ._run import Call, achat, chat, choose_callback
 from ._serde import restore, to_dict
 
 _IMAGE_TYPES = frozenset({"image/jpeg", "image/jpg", "image/png", "image/gif", "image/webp"})
-# https://llama-cpp-python.readthedocs.io/en/latest/#multi-modal-models (2026-11-22)
-_CHAT_HANDLERS = frozenset(
-    {"Gemma4ChatHandler", "Llama3VisionAlphaChatHandler", "Llava15ChatHandler"}
-    | {"Llava16ChatHandler", "MTMDChatHandler", "MiniCPMv26ChatHandler", "MoondreamChatHandler"}
-    | {"NanoLlavaChatHandler", "ObsidianChatHandler", "Qwen25VLChatHandler"}
-)
 
 
 @component
@@ -77,6 +73,7 @@ class LlamaCppChatGenerator:
         self._load = load_options(n_ctx, n_batch, self.model_kwargs)
         if self.model_clip_path is not None:
             self._load.setdefault("mmproj", self.model_clip_path)
+            self._load.setdefault("chat_handler_name", chat_handler_name)
         self._local = LocalModel(self._path, self._load)
 
     def warm_up(self) -> None:
@@ -176,10 +173,8 @@ class LlamaCppChatGenerator:
 
 
 def _check_handler(name: str | None, clip_path: str | None) -> None:
-    if name is not None and name not in _CHAT_HANDLERS:
-        raise ValueError(
-            f"Unknown chat handler {name!r}; known are: {', '.join(sorted(_CHAT_HANDLERS))}"
-        )
+    if name is not None and name not in handler_names():
+        raise ValueError(f"Unknown chat handler {name!r}; known are: {', '.join(handler_names())}")
     if (name is None) != (clip_path is None):
         missing, given = "model_clip_path", "chat_handler_name"
         if name is None:
