@@ -16,7 +16,7 @@ class Deployment:
     model: str
     """The model's name at the provider, without the prefix."""
     api_base: str | None = field(default=None, repr=False)
-    """The base URL, without a slash at the end; `None` for a local model. May hold a key as well."""
+    """The base URL, without a slash at the end; `None` for a local model. May hold a key too."""
     api_key: str | None = field(default=None, repr=False)
     """The key to send, already decided; `None` sends none."""
     model_kwargs: Mapping[str, Any] = field(default_factory=dict)

@@ -38,7 +38,8 @@ def resolve(
     if not name:
         raise BadRequestError(f"The model string {model!r} has no model name.", model=model)
     base, ours = _base(provider, api_base, model, environ)
-    if not api_key:  # an empty one is what a variable that is not set often comes to
+    api_key = (api_key or "").strip()  # one that was read from a file often ends in a line end
+    if not api_key:  # what a variable that is not set often comes to
         api_key = _key(provider, ours or provider.key_to_any_host, base, environ)
     if api_key is None and provider.key_required and base and ours:
         raise AuthenticationError(
@@ -72,7 +73,7 @@ def _base(
             provider=provider.name,
             model=model,
         )
-    base = base.rstrip("/")
+    base = base.strip().rstrip("/")
     if _origin(base) is None:
         raise BadRequestError(
             f"{shown(base)!r} is not a URL to call: it must begin with http:// or https:// and "

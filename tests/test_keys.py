@@ -133,6 +133,11 @@ def test_a_url_that_is_none(base: str) -> None:
         resolve("openai/m", api_base=base, api_key="k", environ={})
 
 
+def test_blanks_around_a_key_and_a_url_are_no_part_of_them() -> None:
+    place = resolve("openai/m", api_key=" sk-1\n", api_base=" http://h/v1/ \n", environ={})
+    assert (place.api_key, place.api_base) == ("sk-1", "http://h/v1")
+
+
 def test_the_environment_is_read_at_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-now")
     assert resolve("openai/m").api_key == "sk-now"

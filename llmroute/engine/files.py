@@ -45,7 +45,7 @@ def find_model(name: str | os.PathLike[str], environ: Mapping[str, str] = os.env
     """
     name = os.fspath(name)
     if name in _aliases:
-        return _aliases[name][0]
+        return _registered(name)
     folders = _folders(environ)
     for path in _candidates(name, folders):
         if path.is_file():
@@ -59,6 +59,18 @@ def find_model(name: str | os.PathLike[str], environ: Mapping[str, str] = os.env
         provider="llamacpp",
         model=f"llamacpp/{name}",
         url=name,
+    )
+
+
+def _registered(name: str) -> Path:
+    path = _aliases[name][0]
+    if path.exists():
+        return path
+    raise NotFoundError(
+        f"There is no file {str(path)!r}, which {name!r} was registered for. Register it again.",
+        provider="llamacpp",
+        model=f"llamacpp/{name}",
+        url=str(path),
     )
 
 

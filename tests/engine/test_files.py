@@ -68,13 +68,20 @@ def test_the_current_folder_wins_over_the_models_folder(models, tmp_path, monkey
     assert find_model("one.gguf") == Path("one.gguf")
 
 
-def test_aliases_bring_their_options(models):
+def test_aliases_bring_their_options(models, monkeypatch):
+    monkeypatch.setenv("HOME", str(models))
     register_local_model("mine", models / "one.gguf", n_ctx=512)
     assert find_model("mine") == models / "one.gguf"
     assert registered_options("mine") == {"n_ctx": 512}
-    register_local_model("mine", "~/other.gguf")
-    assert find_model("mine") == Path("~/other.gguf").expanduser()
+    register_local_model("mine", "~/one.gguf")
+    assert find_model("mine") == models / "one.gguf"
     assert registered_options("mine") == registered_options("one") == {}
+
+
+def test_an_alias_whose_file_is_gone_is_told(models):
+    register_local_model("mine", models / "gone.gguf")
+    with pytest.raises(NotFoundError, match="'mine' was registered for"):
+        find_model("mine")
 
 
 def test_a_folder_is_found_so_that_it_can_be_refused(models):
