@@ -16,9 +16,11 @@ _HOMES = {
     "api": (
         "acompletion",
         "aembedding",
+        "arerank",
         "atext_completion",
         "completion",
         "embedding",
+        "rerank",
         "text_completion",
     ),
     "engine.files": ("register_local_model",),
@@ -75,6 +77,7 @@ _HOMES = {
     "types.chat_chunk": ("ChatCompletionChunk",),
     "types.embedding": ("EmbeddingResponse",),
     "types.request": ("ChatParams", "Timeout"),
+    "types.rerank": ("RerankResponse",),
     "types.text": ("TextCompletion",),
     "types.usage": ("Usage",),
 }

@@ -5,6 +5,9 @@ from .api import (
     aembedding as aembedding,
 )
 from .api import (
+    arerank as arerank,
+)
+from .api import (
     atext_completion as atext_completion,
 )
 from .api import (
@@ -12,6 +15,9 @@ from .api import (
 )
 from .api import (
     embedding as embedding,
+)
+from .api import (
+    rerank as rerank,
 )
 from .api import (
     text_completion as text_completion,
@@ -172,6 +178,7 @@ from .types.request import (
 from .types.request import (
     Timeout as Timeout,
 )
+from .types.rerank import RerankResponse as RerankResponse
 from .types.text import TextCompletion as TextCompletion
 from .types.usage import Usage as Usage
 from .version import __version__ as __version__

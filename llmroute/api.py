@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, Unpack, cast, overload
 
-from .prepare import CallOptions, chat_job, embedding_job, text_job
+from .prepare import CallOptions, chat_job, embedding_job, rerank_job, text_job
 from .transport import drive
 from .transport.streams import AsyncStream, Stream
 from .types.chat import ChatCompletion
 from .types.chat_chunk import ChatCompletionChunk
 from .types.embedding import EmbeddingResponse
-from .types.request import ChatParams, EmbeddingParams, TextParams
+from .types.request import ChatParams, EmbeddingParams, RerankParams, TextParams
+from .types.rerank import RerankResponse
 from .types.text import TextCompletion
 
 Messages: TypeAlias = str | Sequence[Any]
@@ -29,6 +30,10 @@ class ChatArgs(ChatParams, CallOptions, total=False):
 
 class TextArgs(TextParams, CallOptions, total=False):
     """The keyword arguments of `text_completion()`."""
+
+
+class RerankArgs(RerankParams, CallOptions, total=False):
+    """The keyword arguments of `rerank()`."""
 
 
 class EmbeddingArgs(EmbeddingParams, CallOptions, total=False):
@@ -177,3 +182,24 @@ async def aembedding(
     """The async twin of `embedding()`."""
     job = embedding_job(model, input, cast("dict[str, Any]", given))
     return cast(EmbeddingResponse, await drive.acomplete(job))
+
+
+def rerank(
+    model: str, query: str, documents: Sequence[str], **given: Unpack[RerankArgs]
+) -> RerankResponse:
+    """Ranks documents by what they are worth for a query, the best first.
+
+    For models in this process that are made to rank. `top_n` gives back only the best,
+    `return_documents=True` their texts too. Errors as in `completion()`;
+    `UnsupportedOperationError` for a model or provider that does not rank.
+    """
+    job = rerank_job(model, query, documents, cast("dict[str, Any]", given))
+    return cast(RerankResponse, drive.complete(job))
+
+
+async def arerank(
+    model: str, query: str, documents: Sequence[str], **given: Unpack[RerankArgs]
+) -> RerankResponse:
+    """The async twin of `rerank()`."""
+    job = rerank_job(model, query, documents, cast("dict[str, Any]", given))
+    return cast(RerankResponse, await drive.acomplete(job))

@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from .deployments import Deployment
-from .errors import BadRequestError, UnsupportedParamsError
+from .errors import BadRequestError, UnsupportedOperationError, UnsupportedParamsError
 from .providers import get_provider
 from .providers.mock import ANSWER
 from .providers.params import did_you_mean
@@ -26,6 +26,8 @@ from .types.request import (
     EmbeddingParams,
     EmbeddingRequest,
     Request,
+    RerankParams,
+    RerankRequest,
     TextParams,
     TextRequest,
     Timeout,
@@ -71,6 +73,7 @@ _UNSUPPORTED = get_args(Unsupported)
 _CHECKED = {*_TEXTS, "extra_body", "extra_headers", "model_kwargs", "unsupported"}
 _OPTIONS = frozenset(CallOptions.__annotations__)
 _SHAPES: dict[str, Any] = {"chat": ChatParams, "text": TextParams, "embedding": EmbeddingParams}
+_SHAPES["rerank"] = RerankParams
 _PARAMS = {operation: frozenset(shape.__annotations__) for operation, shape in _SHAPES.items()}
 
 
@@ -87,6 +90,30 @@ def text_job(model: str, prompt: object, stream: bool, given: dict[str, Any]) ->
 def embedding_job(model: str, inputs: object, given: dict[str, Any]) -> Job:
     """The job of an embedding call."""
     return _job(EmbeddingRequest, model, False, given, input=_inputs(inputs, "input", model))
+
+
+def rerank_job(model: str, query: object, documents: object, given: dict[str, Any]) -> Job:
+    """The job of a call that ranks documents."""
+    if not isinstance(query, str) or not query:
+        raise BadRequestError("query must be a text.", model=model, param="query")
+    texts = documents if isinstance(documents, list | tuple) else ()
+    if not texts or not all(isinstance(text, str) and text for text in texts):
+        raise BadRequestError(
+            "documents must be a list of at least one text.", model=model, param="documents"
+        )
+    top_n = given.get("top_n")
+    if isinstance(top_n, int) and top_n < 1:
+        raise BadRequestError(f"top_n={top_n} must be at least 1.", model=model, param="top_n")
+    job = _job(RerankRequest, model, False, given, query=query, documents=list(texts))
+    for deployment in job.deployments:
+        if not get_provider(deployment.provider).reranks:
+            raise UnsupportedOperationError(
+                f"{deployment.provider} does not rank documents; llamacpp does, with a model made "
+                "for that.",
+                provider=deployment.provider,
+                model=model,
+            )
+    return job
 
 
 def _job(

@@ -74,8 +74,8 @@ def _part_text(part: JSON) -> str:
         return text
     if kind == "image_url":  # those of a call have been taken out before; these are only counted
         raise UnsupportedOperationError(
-            "How many tokens an image_url part is, only a call with the image encoder tells, in its "
-            "usage.",
+            "How many tokens an image_url part is, only a call with the image encoder tells, in "
+            "its usage.",
             param="messages",
         )
     if kind in ("input_audio", "file", "video_url"):

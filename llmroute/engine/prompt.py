@@ -12,6 +12,7 @@ from .gguf_header import GGUFHeader
 from .handlers import template_of
 from .images import Images, Place
 from .job import Prompt
+from .ranking import rank_prompts
 from .reading import with_tools_told
 from .tools.definitions import Tools
 from .vision import ImageReader, Picture
@@ -30,6 +31,8 @@ def prompts_of(
     """
     if call.operation == "chat":
         return [_chat_prompt(call, vocabulary, header, reader)]
+    if call.operation == "rerank":
+        return rank_prompts(call, vocabulary, header)
     # In a text to be continued the caller may write control tokens, as nothing else can.
     special = call.operation == "text"
     return [_text_prompt(item, vocabulary, special=special) for item in _items(call.prompt)]

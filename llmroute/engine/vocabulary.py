@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import ctypes
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import BadRequestError
 from .chat import ControlTokens
+
+
+class Marks(NamedTuple):
+    """Tokens that a model was trained to see around texts; empty where it was not."""
+
+    begin: tuple[int, ...]
+    between: tuple[int, ...]
+    end: tuple[int, ...]
 
 
 class Vocabulary:
@@ -70,6 +78,18 @@ class Vocabulary:
         if token < 0:
             return ""
         return self._piece(token, special=True).decode("utf-8", "replace")
+
+    @cached_property
+    def around_texts(self) -> Marks:
+        """What goes around the texts of a pair."""
+        lib, handle = self._lib, self.handle
+        eos, sep = lib.llama_vocab_eos(handle), lib.llama_vocab_sep(handle)
+        end = eos if eos >= 0 else sep
+        return Marks(
+            (self.bos,) if lib.llama_vocab_get_add_bos(handle) and self.bos >= 0 else (),
+            (sep,) if lib.llama_vocab_get_add_sep(handle) and sep >= 0 else (),
+            (end,) if lib.llama_vocab_get_add_eos(handle) and end >= 0 else (),
+        )
 
     def is_end(self, token: int) -> bool:
         """Whether a token ends the answer."""

@@ -17,6 +17,7 @@ from ..types.chat import ChatCompletion
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.embedding import EmbeddingResponse
 from ..types.request import Request
+from ..types.rerank import RerankResponse
 from ..types.text import TextCompletion
 from .failures import status_error
 
@@ -164,6 +165,8 @@ class Provider:
     exact_counts: bool = False
     """Whether the tokens of its prompts can be counted exactly, so that one that cannot fit is
     refused before it is sent."""
+    reranks: bool = False
+    """Whether it ranks documents."""
     runs_here: bool = False
     """Whether it works without any URL: a model in this process."""
 
@@ -183,7 +186,9 @@ class Provider:
         """A new decoder for one stream."""
         raise NotImplementedError
 
-    def collect(self, events: Sequence[LocalEvent], request: Request) -> Completion:
+    def collect(
+        self, events: Sequence[LocalEvent], request: Request
+    ) -> Completion | RerankResponse:
         """The answer from all events of a `LocalCall` that is not text and so has no stream."""
         raise NotImplementedError
 

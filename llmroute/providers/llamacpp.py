@@ -11,10 +11,12 @@ from typing import Any
 
 from ..deployments import Deployment
 from ..errors import APIError, UnsupportedOperationError
-from ..types.request import ChatRequest, EmbeddingRequest, Request, TextRequest
+from ..types.embedding import EmbeddingResponse
+from ..types.request import ChatRequest, EmbeddingRequest, Request, RerankRequest, TextRequest
+from ..types.rerank import RerankResponse
 from .base import Completion, HTTPCall, LocalCall, LocalEvent, Provider
 from .local_decoder import LocalDecoder
-from .local_vectors import embeddings
+from .local_vectors import embeddings, ranking
 from .openai_like import LOCAL_PARAMS, OpenAILike
 from .params import select_params
 from .tool_choice import settle
@@ -34,6 +36,7 @@ _ACCEPTED = {
     | {"parallel_tool_calls", "response_format", "tool_choice", "tools", "top_logprobs"},
     "text": _SAMPLING | _ABOUT_THE_CALLER | {"best_of", "echo", "grammar"},
     "embedding": _ABOUT_THE_CALLER | {"encoding_format"},
+    "rerank": frozenset({"return_documents", "top_n"}),
 }
 
 _NOT_YET = {
@@ -67,6 +70,7 @@ class LlamaCpp(Provider):
     key_env = ("LLAMACPP_API_KEY",)
     key_to_any_host = True
     runs_here = True
+    reranks = True
 
     # https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md (2026-11-22); its
     # chat template is chosen when it is started.
@@ -87,6 +91,12 @@ class LlamaCpp(Provider):
         not take and `UnsupportedOperationError` for audio, files and video.
         """
         if deployment.api_base is not None:
+            if isinstance(request, RerankRequest):
+                raise UnsupportedOperationError(
+                    "Documents are ranked by a model in this process only. Leave out api_base.",
+                    provider="llamacpp",
+                    model=request.model,
+                )
             return self._server.build(request, deployment)
         prompt = _prompt(request)
         params, dropped = _params(request)
@@ -108,8 +118,12 @@ class LlamaCpp(Provider):
         """A decoder for the engine's events, and for a server's."""
         return LocalDecoder(request, self._server.decoder(request))
 
-    def collect(self, events: Sequence[LocalEvent], request: Request) -> Completion:
+    def collect(
+        self, events: Sequence[LocalEvent], request: Request
+    ) -> EmbeddingResponse | RerankResponse:
         """The vectors from the engine's events."""
+        if isinstance(request, RerankRequest):
+            return ranking(events, request)
         return embeddings(events, request)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:
@@ -125,7 +139,7 @@ class LlamaCpp(Provider):
 
 def _load_options(request: Request, deployment: Deployment) -> Mapping[str, Any]:
     """Vectors need a context of another kind, so the model is loaded for them on its own."""
-    if isinstance(request, EmbeddingRequest):
+    if isinstance(request, EmbeddingRequest | RerankRequest):
         return {**deployment.model_kwargs, "embeddings": True}
     return deployment.model_kwargs
 
@@ -136,6 +150,8 @@ def _prompt(request: Request) -> Any:
         return request.prompt
     if isinstance(request, EmbeddingRequest):
         return request.input
+    if isinstance(request, RerankRequest):
+        return request.query, request.documents
     if not isinstance(request, ChatRequest):
         raise _unsupported(request, f"the operation {request.operation!r}")
     for message in request.messages:
@@ -171,7 +187,7 @@ def _params(request: Request) -> tuple[dict[str, Any], tuple[str, ...]]:
     if "repetition_penalty" in params:
         params["repeat_penalty"] = params.pop("repetition_penalty")
     # How the answer is told is for the decoder.
-    left = idle | _ABOUT_THE_CALLER | {"encoding_format", "stream_options"}
+    left = idle | _ABOUT_THE_CALLER | _ACCEPTED["rerank"] | {"encoding_format", "stream_options"}
     return {name: value for name, value in params.items() if name not in left}, dropped
 
 

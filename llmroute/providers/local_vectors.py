@@ -7,7 +7,8 @@ import struct
 from collections.abc import Sequence
 
 from ..types.embedding import Embedding, EmbeddingResponse, EmbeddingUsage
-from ..types.request import Request
+from ..types.request import Request, RerankRequest
+from ..types.rerank import RerankDocument, RerankResponse, RerankResult
 from .base import LocalEvent, LocalUsage, LocalVector
 
 
@@ -25,6 +26,26 @@ def embeddings(events: Sequence[LocalEvent], request: Request) -> EmbeddingRespo
                 embedding=_in_base64(vector) if in_base64 else numbers(vector),
             )
             for vector in vectors
+        ],
+        model=request.model,
+        usage=EmbeddingUsage(prompt_tokens=usage.prompt_tokens, total_tokens=usage.prompt_tokens),
+    )
+
+
+def ranking(events: Sequence[LocalEvent], request: RerankRequest) -> RerankResponse:
+    """The answer to a call that ranks, the most relevant document first."""
+    scores = {event.index: numbers(event)[0] for event in events if isinstance(event, LocalVector)}
+    (usage,) = (event for event in events if isinstance(event, LocalUsage))
+    best = sorted(scores, key=lambda index: (-scores[index], index))[: request.params.get("top_n")]
+    shown = bool(request.params.get("return_documents"))
+    return RerankResponse(
+        results=[
+            RerankResult(
+                index=index,
+                relevance_score=scores[index],
+                document=RerankDocument(text=request.documents[index]) if shown else None,
+            )
+            for index in best
         ],
         model=request.model,
         usage=EmbeddingUsage(prompt_tokens=usage.prompt_tokens, total_tokens=usage.prompt_tokens),

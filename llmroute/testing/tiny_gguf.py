@@ -1,7 +1,8 @@
 """Tiny GGUF models for tests: real files for the real llama.cpp, written and loaded in no time.
 
 `write_scripted` makes a model that says exactly one text, so a test knows the answer;
-`write_random` makes one whose answer depends on every token of the prompt. Both have a byte-level
+`write_random` makes one whose answer depends on every token of the prompt; `write_ranker` one that
+ranks documents. All have a byte-level
 vocabulary: any text goes in and any bytes come out.
 """
 
@@ -80,6 +81,41 @@ def write_random(
         data = _ones(width) if len(shape) == 1 else noise(*shape, scale=0.35)
         tensors.append(Tensor(name, shape, data))
     return write_gguf(Path(path), fields | _template(chat_template) | dict(metadata or {}), tensors)
+
+
+def write_ranker(path: str | PathLike[str], *, seed: int = 0, template: str | None = None) -> Path:
+    """Write a two-layer Qwen 3 with random weights that ranks documents, and return its path.
+
+    A score depends on every token of query and document. `template` is the file's own way to write
+    the two, with `{query}` and `{document}` in it.
+    """
+    rng = random.Random(seed)
+    width, feed = 64, 96
+    common = _model(width, feed, heads=2, layers=2, n_ctx=512)
+    fields = {key.replace("llama.", "qwen3."): value for key, value in common.items()}
+    fields |= _vocabulary([], [], add_bos=False)
+    fields |= {"general.architecture": "qwen3", "qwen3.pooling_type": 4}
+    # Qwen 3 weighs its answers against each other; the first one counts.
+    fields |= {"qwen3.classifier.output_labels": ["yes", "no"]}
+    fields |= {"tokenizer.ggml.add_eos_token": True}
+    if template is not None:
+        fields["tokenizer.chat_template.rerank"] = template
+
+    def noise(*shape: int) -> array[float]:
+        return array("f", (rng.uniform(-0.35, 0.35) for _ in range(math.prod(shape))))
+
+    n_vocab = len(_CONTROL) + 256
+    tensors = [
+        Tensor("token_embd.weight", (width, n_vocab), noise(width, n_vocab)),
+        Tensor("output_norm.weight", (width,), _ones(width)),
+        Tensor("cls.output.weight", (width, 2), noise(width, 2)),
+    ]
+    norms = (f"blk.{n}.attn_{kind}_norm.weight" for n in range(2) for kind in "qk")
+    tensors += [Tensor(name, (_HEAD_SIZE,), _ones(_HEAD_SIZE)) for name in norms]
+    for name, shape in _layer_shapes(width, feed, width, layers=2):
+        data = _ones(width) if len(shape) == 1 else noise(*shape)
+        tensors.append(Tensor(name, shape, data))
+    return write_gguf(Path(path), fields, tensors)
 
 
 def write_scripted(

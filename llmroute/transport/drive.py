@@ -29,6 +29,7 @@ from ..routing.plan import Plan, Sleep, Step, plan
 from ..sse import SSEDecoder
 from ..types.call_info import AttemptRecord, CallInfo
 from ..types.request import Request, Timeout
+from ..types.rerank import RerankResponse
 from . import http
 from .limits import Limits
 from .streams import AsChunks, AsyncStream, Ready, Splitter, Stream, StreamState, Whole
@@ -152,12 +153,12 @@ class Run:
         return state
 
 
-def complete(job: Job) -> Completion:
+def complete(job: Job) -> Completion | RerankResponse:
     """The whole answer."""
     return _drive(job, _complete)
 
 
-async def acomplete(job: Job) -> Completion:
+async def acomplete(job: Job) -> Completion | RerankResponse:
     """The async twin of `complete`."""
     return await _adrive(job, _acomplete)
 
@@ -203,7 +204,7 @@ async def _adrive(job: Job, attempt: Callable[[Run, Deployment], Awaitable[T]]) 
             step = run.failed(error, step.deployment)
 
 
-def _complete(run: Run, deployment: Deployment) -> Completion:
+def _complete(run: Run, deployment: Deployment) -> Completion | RerankResponse:
     provider, call = run.begin(deployment)
     if isinstance(call, HTTPCall):
         response = http.transport(run.job.client).open(call, run.limits)
@@ -222,7 +223,7 @@ def _complete(run: Run, deployment: Deployment) -> Completion:
     return completion
 
 
-async def _acomplete(run: Run, deployment: Deployment) -> Completion:
+async def _acomplete(run: Run, deployment: Deployment) -> Completion | RerankResponse:
     provider, call = run.begin(deployment)
     if isinstance(call, HTTPCall):
         response = await http.async_transport(run.job.client).open(call, run.limits)
@@ -246,7 +247,7 @@ async def _acomplete(run: Run, deployment: Deployment) -> Completion:
 
 def _collected(
     run: Run, deployment: Deployment, provider: Provider, events: Sequence[Any]
-) -> Completion:
+) -> Completion | RerankResponse:
     answer = provider.collect(events, run.job.request)
     answer._call_info = run.info(deployment)
     return answer

@@ -114,6 +114,16 @@ class EmbeddingParams(TypedDict, total=False):
     user: str | None
 
 
+@with_config(_STRICT)
+class RerankParams(TypedDict, total=False):
+    """The parameters of a call that ranks documents."""
+
+    top_n: int | None
+    """How many of the best to give back; `None` gives all."""
+    return_documents: bool | None
+    """Whether to give back their texts too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timeout:
     """How long a call may take, in seconds; `None` means no limit.
@@ -137,7 +147,7 @@ class Request:
     """What every operation shares. `params` hold only what the caller set (no `None`)."""
 
     operation: ClassVar[str]
-    """`"chat"`, `"text"` or `"embedding"`."""
+    """`"chat"`, `"text"`, `"embedding"` or `"rerank"`."""
 
     model: str
     """The model string as the caller wrote it, prefix included."""
@@ -181,3 +191,14 @@ class EmbeddingRequest(Request):
     operation: ClassVar[str] = "embedding"
 
     input: str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RerankRequest(Request):
+    """Documents to be ranked by what they are worth for a query."""
+
+    operation: ClassVar[str] = "rerank"
+
+    query: str
+    documents: Sequence[str]
+    """Never empty."""

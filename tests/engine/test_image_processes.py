@@ -21,7 +21,7 @@ from llmroute.errors import *
 from llmroute.transport.local import unload
 from pngs import *
 
-MODEL, LOAD = "llamacpp/" + sys.argv[1], {"mmproj": sys.argv[2]}
+MODEL, LOAD = "llamacpp/" + sys.argv[1], {"mmproj": sys.argv[2], "n_threads": 1}
 
 def ask(*content, **options):
     return completion(MODEL, asking(*content), model_kwargs=LOAD, temperature=0, max_tokens=5,
@@ -144,7 +144,7 @@ def test_the_process_lives_and_its_stderr_stays_empty(
         text=True,
         timeout=120,
         cwd=here.parents[1],
-        env={"PYTHONPATH": f"{here.parents[1]}:{here}", "PATH": ""},
+        env={"PYTHONPATH": f"{here.parents[1]}:{here.parent}", "PATH": ""},
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip() == "True"

@@ -32,7 +32,7 @@ def see(request: pytest.FixtureRequest, tiny_random: Path, encoder: Path) -> See
     """`see(url, allow_image_urls=..., option=...)`: what the model says to an image."""
 
     def see(url: object, *, allow_image_urls: object = None, **options: Any) -> str:
-        load = {"mmproj": str(encoder), "allow_image_urls": allow_image_urls}
+        load = {"mmproj": str(encoder), "allow_image_urls": allow_image_urls, "n_threads": 1}
         given: dict[str, Any] = {
             "model_kwargs": load,
             "temperature": 0,

@@ -77,7 +77,7 @@ def ask_once(tiny_random: Path, encoder: Path) -> Ask:
 
 def _asker(model: Path, encoder: Path, way: Any) -> Ask:
     def ask(*content: object, messages: Any = None, **options: Any) -> ChatCompletion:
-        load = {"mmproj": str(encoder), **options.pop("load", {})}
+        load = {"mmproj": str(encoder), "n_threads": 1, **options.pop("load", {})}
         options = {"temperature": 0, "max_tokens": 12, **options}
         given = messages or asking(*content)
         answer: ChatCompletion = way(f"llamacpp/{model}", given, model_kwargs=load, **options)
