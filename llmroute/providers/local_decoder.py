@@ -75,9 +75,9 @@ class LocalDecoder:
 
     def _chat(self, token: LocalToken) -> ChatCompletionChunk:
         delta = self._delta(token)
-        choice = ChunkChoice(index=token.index, delta=delta)
-        if token.finish_reason:
-            choice.finish_reason = _FINISH_REASONS.get(token.finish_reason)
+        # Also set where it is None: OpenAI's chunks carry it as a null.
+        reason = _FINISH_REASONS.get(token.finish_reason)
+        choice = ChunkChoice(index=token.index, delta=delta, finish_reason=reason)
         if token.logprobs:
             choice.logprobs = ChoiceLogprobs(content=[_chat_logprob(p) for p in token.logprobs])
         if self._check is not None:
@@ -108,9 +108,8 @@ class LocalDecoder:
         return ToolCallDelta(index=piece.index, id=identity, type="function", function=function)
 
     def _text(self, token: LocalToken) -> TextCompletion:
-        choice = TextChoice(index=token.index, text=token.text)
-        if token.finish_reason:
-            choice.finish_reason = _FINISH_REASONS.get(token.finish_reason)
+        reason = _FINISH_REASONS.get(token.finish_reason)
+        choice = TextChoice(index=token.index, text=token.text, finish_reason=reason)
         if token.logprobs:
             offsets = self._offsets.setdefault(token.index, _Offsets())
             choice.logprobs = _text_logprobs(token.logprobs, offsets)

@@ -15,6 +15,7 @@ from llmroute import (
     acompletion,
     completion,
     loaded_models,
+    text_completion,
     unload,
 )
 from llmroute.types.request import Timeout
@@ -60,3 +61,14 @@ def test_a_stream_that_takes_too_long_brings_what_had_come(endless: str) -> None
         completion(endless, "Go", stream=True, timeout=2.0).get_final_completion()
     assert caught.value.partial is not None
     assert caught.value.partial.text.startswith("on and on")
+
+
+def test_every_chunk_of_a_choice_carries_a_finish_reason(scripted: Scripted) -> None:
+    model = f"llamacpp/{scripted('one two')}"
+    for stream in (
+        completion(model, "Go", stream=True),
+        text_completion(model, "Go", stream=True),
+    ):
+        reasons = [chunk.to_dict()["choices"][0]["finish_reason"] for chunk in stream]
+        assert set(reasons[:-1]) == {None}
+        assert reasons[-1] == "stop"

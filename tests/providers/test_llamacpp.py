@@ -196,10 +196,17 @@ def test_chat_events_become_chunks():
             {
                 "index": 0,
                 "delta": {"role": "assistant", "content": "a"},
+                "finish_reason": None,
                 "logprobs": {"content": [logprob]},
             }
         ],
-        [{"index": 1, "delta": {"role": "assistant", "content": "b"}}],
+        [
+            {
+                "index": 1,
+                "delta": {"role": "assistant", "content": "b"},
+                "finish_reason": None,
+            }
+        ],
         [{"index": 0, "delta": {}, "finish_reason": "stop"}],
         [{"index": 1, "delta": {"content": "c"}, "finish_reason": "length"}],
         [],
