@@ -268,9 +268,10 @@ def _plain(message: object, model: str) -> dict[str, Any]:
     """A message object as a dict that can be sent: ours, OpenAI's, or any mapping."""
     if isinstance(message, Model):
         carried = message.to_dict()
-        return {k: carried[k] for k in _MESSAGE_KEYS if carried.get(k) is not None} | {
-            "content": carried.get("content")
-        }
+        kept = {k: carried[k] for k in _MESSAGE_KEYS if carried.get(k) is not None}
+        if "id" in (carried.get("audio") or ()):  # OpenAI takes what it said by its id
+            kept["audio"] = {"id": carried["audio"]["id"]}
+        return kept | {"content": carried.get("content")}
     if isinstance(message, Mapping):
         return dict(message)
     if isinstance(message, BaseModel):

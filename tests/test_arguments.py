@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from servers import ScriptedServer
 
 import llmroute
-from llmroute import Timeout
+from llmroute import Message, Timeout
+from llmroute.prepare import chat_job
 
 HI = [{"role": "user", "content": "hi"}]
 NOWHERE = "http://127.0.0.1:9/v1"
@@ -217,6 +218,14 @@ def threading_lock() -> type:
     return threading.Thread
 
 
+def test_a_spoken_answer_goes_back_by_its_id() -> None:
+    spoken = Message.model_validate(
+        {"audio": {"id": "audio-1", "data": "aGk=", "transcript": "hi"}}
+    )
+    (sent,) = chat_job("openai/m", [spoken], False, {"api_base": NOWHERE}).request.messages
+    assert sent == {"role": "assistant", "audio": {"id": "audio-1"}, "content": None}
+
+
 def test_messages_of_other_kinds() -> None:
     from openai.types.chat import ChatCompletionMessage
 
@@ -240,8 +249,6 @@ def test_messages_of_other_kinds() -> None:
     ids=["none", "seconds", "ours", "httpx"],
 )
 def test_timeouts(given: Any, expected: Timeout) -> None:
-    from llmroute.prepare import chat_job
-
     assert chat_job("openai/m", HI, False, {"timeout": given, "api_base": NOWHERE}).timeout == (
         expected
     )
