@@ -346,7 +346,7 @@ def main() -> None:
     compare_pace(contestants, 4 * given.rounds)
     compare(contestants, given.rounds)
     print(f"Python's share of the engine's steps: {contestants['engine']('python'):.1%}")
-    compare_turns(contestants, given.rounds)
+    compare_turns(contestants, max(1, given.rounds // 2))
     for name in names:
         print(f"peak memory: {name:20} {contestants[name]('memory'):6.0f} MB")
     early, late = contestants["engine"]("costs")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from calls_here import PATIENT, Runner, call, run
+from calls_here import PATIENT, Runner, call, run, token_ids
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from llmroute.transport.local import open_local, unload, warm_up
 pytest.importorskip("llama_cpp")
 pytestmark = [pytest.mark.native, pytest.mark.usefixtures("unloaded")]
 
+REAL_MODEL = os.environ.get("LLMROUTE_TEST_MODEL", "")
 _STORY = [40 + number % 40 for number in range(100)]
 
 
@@ -192,3 +194,21 @@ def test_mixed_prompts_get_the_answers_they_get_without(tiny_random: Path) -> No
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(work, range(8)))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL_MODEL, reason="LLMROUTE_TEST_MODEL is not set")
+def test_layers_with_a_sliding_window_get_what_they_need() -> None:
+    """Beginnings shorter than the window, longer, and such as the window has left behind."""
+    model = Path(REAL_MODEL)
+    tale = "The king had three sons, and each of them went out to find the bird. " * 100
+    tokens = token_ids(model, tale)
+    load = {"n_ctx": 4096, "n_parallel": 1}
+    for length in (1400, 1450, 300, 1000, 1500):
+        prompt = [2, *tokens[:length], *token_ids(model, f" Chapter {length}.")]
+        kept = run(call(model, prompt, load=load, max_tokens=1, logprobs=0))
+        anew = run(
+            call(model, prompt, load=load | {"prefix_cache": False}, max_tokens=1, logprobs=0)
+        )
+        assert kept.logprobs[0][0].logprob == pytest.approx(anew.logprobs[0][0].logprob, abs=0.3)
+        assert kept.logprobs[0][0].token == anew.logprobs[0][0].token
