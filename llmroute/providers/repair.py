@@ -28,6 +28,7 @@ _COMMON_FINISH_REASONS = {
     "tool_use": "tool_calls",
 }
 
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _COMPLETION_OBJECTS = {"chat": "chat.completion", "text": "text_completion", "embedding": "list"}
 _CHUNK_OBJECTS = {"chat": "chat.completion.chunk", "text": "text_completion"}
 
@@ -91,6 +92,34 @@ def _fill_in(payload: dict[str, Any], request: Request, kind: str) -> None:
         payload["created"] = request.created
     if not payload.get("model"):
         payload["model"] = request.model.partition("/")[2] or request.model
+    _repair_usage(payload)
+
+
+def _repair_usage(payload: dict[str, Any]) -> None:
+    """Works out a count that the two others tell; a usage that tells less is kept as
+    `native_usage`, so that the answer it came with is not lost."""
+    usage = payload.get("usage")
+    if usage is None:
+        return
+    told = usage if isinstance(usage, dict) else {}
+    vectors = payload["object"] == "list"  # embeddings: nothing is written
+    prompt, completion, total = (
+        count if isinstance(count := told.get(name), int) else None for name in _COUNTS
+    )
+    written = 0 if vectors else completion
+    if total is None and prompt is not None and written is not None:
+        total = prompt + written
+    elif prompt is None and total is not None and written is not None:
+        prompt = total - written
+    elif written is None and prompt is not None and total is not None:
+        written = total - prompt
+    counts = (prompt, written, total)
+    if any(count is None or count < 0 for count in counts):
+        payload["native_usage"], payload["usage"] = usage, None
+        return
+    payload["usage"] = {**told, **dict(zip(_COUNTS, counts, strict=True))}
+    if vectors and "completion_tokens" not in told:
+        del payload["usage"]["completion_tokens"]
 
 
 def _repair_delta(delta: dict[str, Any]) -> None:

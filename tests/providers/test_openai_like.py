@@ -222,6 +222,34 @@ def test_missing_bookkeeping_is_filled_in_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "counts"),
+    [
+        ({"prompt_tokens": 1, "completion_tokens": 2}, (1, 2, 3)),
+        ({"prompt_tokens": 1, "total_tokens": 3, "x": 7}, (1, 2, 3)),
+        ({"completion_tokens": 2, "total_tokens": 3}, (1, 2, 3)),
+        ({"prompt_tokens": 5, "total_tokens": 3}, None),
+        ({"total_tokens": 3}, None),
+        ({}, None),
+        ("3 tokens", None),
+    ],
+    ids=repr,
+)
+def test_a_usage_that_lacks_a_count_costs_no_answer(
+    told: Any, counts: tuple[int, int, int] | None
+) -> None:
+    completion = parsed({**ANSWER, "usage": told})
+    assert completion.text == "Hi"
+    if counts is None:
+        assert completion.usage is None
+        assert completion["native_usage"] == told
+        return
+    usage = completion.usage
+    assert usage is not None
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == counts
+    assert all(usage[name] == value for name, value in told.items())
+
+
+@pytest.mark.parametrize(
     ("word", "ours", "native"),
     [
         ("eos", "stop", "eos"),
