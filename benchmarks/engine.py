@@ -89,6 +89,7 @@ def ask_server(model: str, threads: int) -> Ask:
     params = xllamacpp.CommonParams()
     params.model.path = model
     params.n_ctx, params.n_parallel, params.kv_unified = _N_CTX, max(_AT_ONCE), True
+    params.cache_idle_slots = False  # it would put the common beginning aside after each call
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     server = xllamacpp.Server(params)
 

@@ -24,7 +24,7 @@ _HOMES = {
         "text_completion",
     ),
     "engine.files": ("register_local_model",),
-    "engine.pool": ("LoadedModel",),
+    "engine.loaded": ("LoadedModel",),
     "errors": (
         "APIConnectionError",
         "APIError",
@@ -56,6 +56,7 @@ _HOMES = {
         "UnsupportedOperationError",
         "UnsupportedParamsError",
     ),
+    "local_models": ("loaded_models", "unload", "warm_up"),
     "models": (
         "Cost",
         "ModelInfo",
@@ -70,7 +71,6 @@ _HOMES = {
     ),
     "providers": ("register_provider",),
     "providers.params": ("DroppedParamsWarning",),
-    "transport.local": ("loaded_models", "unload", "warm_up"),
     "transport.streams": ("AsyncStream", "Stream"),
     "types.call_info": ("AttemptRecord", "CallInfo"),
     "types.chat": ("ChatCompletion", "Message"),

@@ -23,7 +23,7 @@ from .api import (
     text_completion as text_completion,
 )
 from .engine.files import register_local_model as register_local_model
-from .engine.pool import LoadedModel as LoadedModel
+from .engine.loaded import LoadedModel as LoadedModel
 from .errors import (
     APIConnectionError as APIConnectionError,
 )
@@ -111,6 +111,15 @@ from .errors import (
 from .errors import (
     UnsupportedParamsError as UnsupportedParamsError,
 )
+from .local_models import (
+    loaded_models as loaded_models,
+)
+from .local_models import (
+    unload as unload,
+)
+from .local_models import (
+    warm_up as warm_up,
+)
 from .models import (
     Cost as Cost,
 )
@@ -143,15 +152,6 @@ from .models import (
 )
 from .providers import register_provider as register_provider
 from .providers.params import DroppedParamsWarning as DroppedParamsWarning
-from .transport.local import (
-    loaded_models as loaded_models,
-)
-from .transport.local import (
-    unload as unload,
-)
-from .transport.local import (
-    warm_up as warm_up,
-)
 from .transport.streams import (
     AsyncStream as AsyncStream,
 )

@@ -11,6 +11,10 @@ from typing import Any
 
 from .costs import Cost, completion_cost, cost_per_token
 from .deployments import split_model
+from .engine.files import find_model
+from .engine.gguf import read_header
+from .errors import MissingExtraError
+from .local_models import context_window
 from .model_info import ModelInfo
 from .providers.base import LocalCall
 from .registry import (
@@ -37,9 +41,11 @@ __all__ = [
 
 
 def _local_info(model: str) -> ModelInfo:
-    from .transport.local import context_window  # the engine, only for a model in this process
-
-    return local_model_info(model, context_window=context_window(model))
+    try:
+        window = context_window(model)
+    except MissingExtraError:  # what the file says can be read without llama.cpp
+        window = read_header(find_model(split_model(model)[1])).context_length
+    return local_model_info(model, context_window=window)
 
 
 def _local_count(

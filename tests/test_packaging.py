@@ -92,3 +92,22 @@ def test_the_installed_wheel_works_on_its_own(built: dict[str, Path], tmp_path: 
         check=False,
     )
     assert done.stdout.split() == ["1048576", "Hello"], done.stderr
+
+
+def test_without_the_extra_every_name_loads_and_headers_can_be_read(
+    tiny_random: Path, tmp_path: Path
+) -> None:
+    code = (
+        "import sys\n"
+        "for name in ('llama_cpp', 'numpy', 'jinja2'): sys.modules[name] = None\n"
+        "from llmroute import *\n"
+        f"print(get_model_info('llamacpp/{tiny_random}').max_input_tokens)\n"
+        "try: loaded_models()\n"
+        "except MissingExtraError as error: print(error.extra)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    window, extra = done.stdout.split()
+    assert int(window) > 0
+    assert extra == "llamacpp"

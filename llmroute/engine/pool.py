@@ -7,7 +7,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,6 +17,7 @@ from .engine import Engine
 from .files import find_model, registered_options
 from .gguf import read_header
 from .job import Job
+from .loaded import LoadedModel
 from .options import LoadOptions
 
 Key: TypeAlias = tuple[Path, int, int, LoadOptions]
@@ -27,20 +27,6 @@ _LOOK_SECONDS = 0.02
 """How often a model that waits for memory looks whether another is idle."""
 _EXIT_SECONDS = 10.0
 """How long the interpreter waits at its end for running steps to break off."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """A model that is loaded, or being loaded."""
-
-    path: str
-    n_ctx: int | None
-    """The context window in tokens; `None` while loading."""
-    options: LoadOptions
-    active: int
-    """How many answers are being generated."""
-    waiting: int
-    """How many answers wait for that."""
 
 
 class Pool:

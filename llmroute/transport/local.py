@@ -12,13 +12,12 @@ import os
 import queue
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 from ..engine.counting import count_tokens as count_tokens
 from ..engine.engine import Engine
 from ..engine.job import Item, Job, located
-from ..engine.pool import LoadedModel, pool
+from ..engine.pool import pool
 from ..engine.sampling import Sampling
 from ..errors import APIConnectionError, APITimeoutError, LLMRouteError
 from ..providers.base import LocalCall, LocalEvent
@@ -265,45 +264,3 @@ def _with_images(call: LocalCall, deadline: float | None) -> LocalCall:
         return with_images(call, deadline)
     except LLMRouteError as error:
         raise located(error, call.path) from error.__cause__
-
-
-def warm_up(
-    model: str, *, progress: Callable[[float], object] | None = None, **model_kwargs: Any
-) -> LoadedModel:
-    """Load a local model now and wait for it, so that the first call finds it ready.
-
-    `model` may carry the prefix `llamacpp/`; `model_kwargs` are the load options that the calls to
-    come will have, as each set of options is a loaded model of its own. `progress` is called some
-    twenty times a second, on this thread, with how much is loaded, from 0 to 1.
-    """
-    name = _name(model)
-    try:
-        return pool.warm_up(name, model_kwargs, progress)
-    except LLMRouteError as error:
-        raise located(error, name) from error.__cause__
-
-
-def unload(model: str | None = None) -> int:
-    """Give back the memory of a model, or of all; returns how many were loaded.
-
-    Calls that are running on it end with `ModelUnloadedError`. A later call loads it again.
-    """
-    return pool.unload_all() if model is None else pool.unload(_name(model))
-
-
-def loaded_models() -> list[LoadedModel]:
-    """The models that are loaded or being loaded in this process."""
-    return pool.loaded()
-
-
-def context_window(model: str, **model_kwargs: Any) -> int | None:
-    """The context window of a local model in tokens: as it is loaded, else as its file says.
-
-    `None` if the file does not say. The window it is loaded with by default may be smaller than the
-    file's, where the memory for it is short.
-    """
-    return pool.context_window(_name(model), model_kwargs)
-
-
-def _name(model: str) -> str:
-    return model.removeprefix("llamacpp/")

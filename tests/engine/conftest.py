@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from calls_here import Runner, run, run_in_loop
 
-from llmroute.transport.local import unload
+from llmroute.local_models import unload
 
 
 @pytest.fixture(params=[run, run_in_loop], ids=["sync", "async"])

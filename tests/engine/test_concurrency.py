@@ -14,14 +14,9 @@ import pytest
 from calls_here import PATIENT, Scripted, arun, call, run
 
 from llmroute.errors import APITimeoutError, RateLimitError, ServiceUnavailableError
+from llmroute.local_models import loaded_models, unload, warm_up
 from llmroute.providers.base import LocalCall, LocalToken
-from llmroute.transport.local import (
-    loaded_models,
-    open_local,
-    open_local_async,
-    unload,
-    warm_up,
-)
+from llmroute.transport.local import open_local, open_local_async
 from llmroute.types.request import Timeout
 
 pytest.importorskip("llama_cpp")

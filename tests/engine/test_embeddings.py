@@ -24,7 +24,7 @@ from llmroute.errors import (
     UnsupportedOperationError,
     UnsupportedParamsError,
 )
-from llmroute.transport.local import loaded_models, warm_up
+from llmroute.local_models import loaded_models, warm_up
 from llmroute.types.embedding import EmbeddingResponse
 
 pytest.importorskip("llama_cpp")

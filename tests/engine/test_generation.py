@@ -14,7 +14,8 @@ from llmroute.errors import (
     UnsupportedOperationError,
     UnsupportedParamsError,
 )
-from llmroute.transport.local import context_window, count_tokens
+from llmroute.local_models import context_window
+from llmroute.transport.local import count_tokens
 
 pytest.importorskip("llama_cpp")
 pytestmark = [pytest.mark.native, pytest.mark.usefixtures("unloaded")]

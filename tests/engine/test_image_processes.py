@@ -18,7 +18,7 @@ _PRELUDE = """
 import asyncio, random, sys, threading
 from llmroute import acompletion, completion
 from llmroute.errors import *
-from llmroute.transport.local import unload
+from llmroute.local_models import unload
 from pngs import *
 
 MODEL, LOAD = "llamacpp/" + sys.argv[1], {"mmproj": sys.argv[2], "n_threads": 1}

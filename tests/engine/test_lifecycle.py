@@ -14,8 +14,9 @@ from llmroute.engine.gguf import read_header
 from llmroute.engine.memory_limit import _parsed, needed_bytes
 from llmroute.engine.options import LoadOptions
 from llmroute.errors import BadRequestError
+from llmroute.local_models import loaded_models, unload, warm_up
 from llmroute.providers.base import LocalToken
-from llmroute.transport.local import loaded_models, open_local, unload, warm_up
+from llmroute.transport.local import open_local
 
 pytest.importorskip("llama_cpp")
 pytestmark = [pytest.mark.native, pytest.mark.usefixtures("unloaded")]

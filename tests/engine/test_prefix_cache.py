@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from llmroute import completion
 from llmroute.engine.model import VocabularyOnly
 from llmroute.engine.sequences import common_length
+from llmroute.local_models import unload, warm_up
 from llmroute.providers.base import LocalToken
-from llmroute.transport.local import open_local, unload, warm_up
+from llmroute.transport.local import open_local
 
 pytest.importorskip("llama_cpp")
 pytestmark = [pytest.mark.native, pytest.mark.usefixtures("unloaded")]

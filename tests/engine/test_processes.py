@@ -20,6 +20,7 @@ _PRELUDE = """
 import asyncio, gc, os, sys, threading, time
 from llmroute.errors import *
 from llmroute.providers.base import LocalCall, LocalToken
+from llmroute.local_models import *
 from llmroute.transport.local import *
 from llmroute.types.request import Timeout
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from llmroute.engine.files import find_model
-from llmroute.transport.local import unload, warm_up
+from llmroute.local_models import unload, warm_up
 
 _lock = threading.Lock()
 _users: dict[Path, weakref.WeakSet[LocalModel]] = {}

@@ -1,0 +1,66 @@
+"""The models in this process: loading and unloading them, and what they are.
+
+Importing it loads nothing of llama.cpp; each function does when it is called, and raises
+`MissingExtraError` where the extra `llamacpp` is not installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .engine.loaded import LoadedModel
+from .errors import LLMRouteError
+
+if TYPE_CHECKING:
+    from .engine.pool import Pool
+
+
+def warm_up(
+    model: str, *, progress: Callable[[float], object] | None = None, **model_kwargs: Any
+) -> LoadedModel:
+    """Load a local model now and wait for it, so that the first call finds it ready.
+
+    `model` may carry the prefix `llamacpp/`; `model_kwargs` are the load options that the calls to
+    come will have, as each set of options is a loaded model of its own. `progress` is called some
+    twenty times a second, on this thread, with how much is loaded, from 0 to 1.
+    """
+    from .engine.job import located  # the engine, see above
+
+    name = _name(model)
+    try:
+        return _pool().warm_up(name, model_kwargs, progress)
+    except LLMRouteError as error:
+        raise located(error, name) from error.__cause__
+
+
+def unload(model: str | None = None) -> int:
+    """Give back the memory of a model, or of all; returns how many were loaded.
+
+    Calls that are running on it end with `ModelUnloadedError`. A later call loads it again.
+    """
+    return _pool().unload_all() if model is None else _pool().unload(_name(model))
+
+
+def loaded_models() -> list[LoadedModel]:
+    """The models that are loaded or being loaded in this process."""
+    return _pool().loaded()
+
+
+def context_window(model: str, **model_kwargs: Any) -> int | None:
+    """The context window of a local model in tokens: as it is loaded, else as its file says.
+
+    `None` if the file does not say. The window it is loaded with by default may be smaller than the
+    file's, where the memory for it is short.
+    """
+    return _pool().context_window(_name(model), model_kwargs)
+
+
+def _pool() -> Pool:
+    from .engine.pool import pool  # the engine, see above
+
+    return pool
+
+
+def _name(model: str) -> str:
+    return model.removeprefix("llamacpp/")
