@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadRequestError, UnsupportedOperationError, UnsupportedParamsError
+from .checks import bad, integer, switch
 
 _CACHE_TYPES = ("f32", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
 IDLE_VARIABLE = "LLMROUTE_LLAMACPP_IDLE_UNLOAD"
@@ -102,9 +103,9 @@ class LoadOptions:
                 options[name] = _CHECKS[name](written, value)
         result = cls(**options)
         if result.n_parallel > result.n_batch:
-            raise _bad("n_parallel", f"must not be more than n_batch ({result.n_batch})")
+            raise bad("n_parallel", f"must not be more than n_batch ({result.n_batch})")
         if result.pooling and not result.embeddings:
-            raise _bad("pooling", "is for embedding(); leave it out of other calls")
+            raise bad("pooling", "is for embedding(); leave it out of other calls")
         return result
 
 
@@ -119,7 +120,7 @@ def idle_seconds(options: LoadOptions) -> float | None:
     try:
         return _positive(IDLE_VARIABLE, float(text))
     except ValueError:
-        raise _bad(IDLE_VARIABLE, f"must be a number of seconds, not {text!r}") from None
+        raise bad(IDLE_VARIABLE, f"must be a number of seconds, not {text!r}") from None
 
 
 def _unknown(name: str) -> BadRequestError:
@@ -136,73 +137,54 @@ def _unknown(name: str) -> BadRequestError:
     )
 
 
-def _bad(name: str, problem: str) -> BadRequestError:
-    return BadRequestError(f"llamacpp: the load option {name} {problem}.", param=name)
-
-
-def _integer(low: int, high: int) -> Any:
-    def check(name: str, value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise _bad(name, f"must be an integer from {low} to {high}, not {value!r}")
-        return value
-
-    return check
-
-
-def _switch(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise _bad(name, f"must be True or False, not {value!r}")
-    return value
-
-
 def _positive(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _bad(name, f"must be a number, not {value!r}")
+        raise bad(name, f"must be a number, not {value!r}")
     if not 0 < value < math.inf:
-        raise _bad(name, f"must be a finite number above 0, not {value!r}")
+        raise bad(name, f"must be a finite number above 0, not {value!r}")
     return float(value)
 
 
 def _cache_type(name: str, value: object) -> str:
     if value not in _CACHE_TYPES:
-        raise _bad(name, f"must be one of {', '.join(_CACHE_TYPES)}, not {value!r}")
+        raise bad(name, f"must be one of {', '.join(_CACHE_TYPES)}, not {value!r}")
     return str(value)
 
 
 def _path(name: str, value: object) -> str:
     if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
-        raise _bad(name, f"must be a path, not {value!r}")
+        raise bad(name, f"must be a path, not {value!r}")
     return str(Path(value).expanduser().absolute())
 
 
 def _pooling(name: str, value: object) -> str:
     if value == "none":
-        raise _bad(name, "must not be 'none': that is one vector for every token, not for a text")
+        raise bad(name, "must not be 'none': that is one vector for every token, not for a text")
     if value not in _POOLINGS:
-        raise _bad(name, f"must be one of {', '.join(_POOLINGS)}, not {value!r}")
+        raise bad(name, f"must be one of {', '.join(_POOLINGS)}, not {value!r}")
     return str(value)
 
 
 _CHECKS: dict[str, Any] = {
-    "n_ctx": _integer(8, 2**24),
-    "n_parallel": _integer(1, 256),
-    "max_queue": _integer(1, 2**20),
-    "n_batch": _integer(1, 2**16),
-    "n_ubatch": _integer(1, 2**16),
-    "n_threads": _integer(1, 512),
-    "n_threads_batch": _integer(1, 512),
-    "n_gpu_layers": _integer(-1, 2**16),
-    "main_gpu": _integer(0, 255),
-    "use_mmap": _switch,
-    "use_mlock": _switch,
-    "flash_attn": _switch,
-    "prefix_cache": _switch,
+    "n_ctx": integer(8, 2**24),
+    "n_parallel": integer(1, 256),
+    "max_queue": integer(1, 2**20),
+    "n_batch": integer(1, 2**16),
+    "n_ubatch": integer(1, 2**16),
+    "n_threads": integer(1, 512),
+    "n_threads_batch": integer(1, 512),
+    "n_gpu_layers": integer(-1, 2**16),
+    "main_gpu": integer(0, 255),
+    "use_mmap": switch,
+    "use_mlock": switch,
+    "flash_attn": switch,
+    "prefix_cache": switch,
     "idle_unload": _positive,
-    "swa_full": _switch,
+    "swa_full": switch,
     "rope_freq_base": _positive,
     "rope_freq_scale": _positive,
     "mmproj": _path,
-    "embeddings": _switch,
+    "embeddings": switch,
     "pooling": _pooling,
     "type_k": _cache_type,
     "type_v": _cache_type,

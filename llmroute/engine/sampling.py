@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import BadRequestError, UnsupportedOperationError, UnsupportedParamsError
 from . import form
+from .checks import Check, bad, integer, switch
 
 _MAX_CHOICES = 128
 _MAX_TOP_LOGPROBS = 20
@@ -95,11 +96,11 @@ def _logprobs(params: Mapping[str, Any], top: int | None) -> int | None:
     asked = params.get("logprobs")
     if asked is None or asked is False:
         if top is not None:
-            raise _bad("top_logprobs", "needs logprobs=True")
+            raise bad("top_logprobs", "needs logprobs=True")
         return None
     if asked is True:
         return top or 0
-    return int(_integer(0, _MAX_TOP_LOGPROBS)("logprobs", asked))
+    return int(integer(0, _MAX_TOP_LOGPROBS)("logprobs", asked))
 
 
 def _unknown(name: str) -> BadRequestError:
@@ -112,77 +113,55 @@ def _unknown(name: str) -> BadRequestError:
     return UnsupportedParamsError(f"llamacpp does not take {name!r}.", param=name)
 
 
-def _bad(name: str, problem: str) -> BadRequestError:
-    return BadRequestError(f"llamacpp: {name} {problem}.", param=name)
-
-
-Check = Callable[[str, Any], Any]
-
-
-def _integer(low: int, high: int) -> Check:
-    def check(name: str, value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise _bad(name, f"must be an integer from {low} to {high}, not {value!r}")
-        return value
-
-    return check
-
-
 def _number(low: float, high: float) -> Check:
     def check(name: str, value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _bad(name, f"must be a number, not {value!r}")
+            raise bad(name, f"must be a number, not {value!r}")
         if not low <= value <= high:  # also refuses NaN
-            raise _bad(name, f"must be from {low:g} to {high:g}, not {value!r}")
+            raise bad(name, f"must be from {low:g} to {high:g}, not {value!r}")
         return float(value)
 
     return check
 
 
-def _switch(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise _bad(name, f"must be True or False, not {value!r}")
-    return value
-
-
 def _stop(name: str, value: object) -> tuple[str, ...]:
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
-        raise _bad(name, f"must be a text or a list of texts, not {value!r}")
+        raise bad(name, f"must be a text or a list of texts, not {value!r}")
     return tuple(text for text in texts if text)
 
 
 def _logit_bias(name: str, value: object) -> dict[int, float]:
     if not isinstance(value, Mapping):
-        raise _bad(name, f"must be an object of token ids and numbers, not {value!r}")
+        raise bad(name, f"must be an object of token ids and numbers, not {value!r}")
     biases = {}
     for key, bias in value.items():
         try:
             token = int(key)
         except (TypeError, ValueError):
-            raise _bad(name, f"must have token ids as keys, not {key!r}") from None
+            raise bad(name, f"must have token ids as keys, not {key!r}") from None
         biases[token] = _number(-math.inf, 1e6)(f"{name}[{key}]", bias)
     return biases
 
 
 _CHECKS: dict[str, Check] = {
-    "max_tokens": _integer(0, 2**31 - 1),
-    "n": _integer(1, _MAX_CHOICES),
+    "max_tokens": integer(0, 2**31 - 1),
+    "n": integer(1, _MAX_CHOICES),
     "temperature": _number(0, 100),
-    "top_k": _integer(-1, 2**31 - 1),
+    "top_k": integer(-1, 2**31 - 1),
     "top_p": _number(0, 1),
     "min_p": _number(0, 1),
     "typical_p": _number(0, 1),
     "repeat_penalty": _number(1e-3, 1e3),
     "frequency_penalty": _number(-100, 100),
     "presence_penalty": _number(-100, 100),
-    "mirostat": _integer(0, 2),
+    "mirostat": integer(0, 2),
     "mirostat_tau": _number(0, 1e3),
     "mirostat_eta": _number(0, 1),
     "logit_bias": _logit_bias,
-    "ignore_eos": _switch,
-    "seed": _integer(-(2**63), 2**64 - 1),
+    "ignore_eos": switch,
+    "seed": integer(-(2**63), 2**64 - 1),
     "stop": _stop,
-    "top_logprobs": _integer(0, _MAX_TOP_LOGPROBS),
-    "echo": _switch,
+    "top_logprobs": integer(0, _MAX_TOP_LOGPROBS),
+    "echo": switch,
 }
