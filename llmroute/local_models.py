@@ -25,11 +25,11 @@ def warm_up(
     come will have, as each set of options is a loaded model of its own. `progress` is called some
     twenty times a second, on this thread, with how much is loaded, from 0 to 1.
     """
+    pool, name = _pool(), _name(model)
     from .engine.job import located  # the engine, see above
 
-    name = _name(model)
     try:
-        return _pool().warm_up(name, model_kwargs, progress)
+        return pool.warm_up(name, model_kwargs, progress)
     except LLMRouteError as error:
         raise located(error, name) from error.__cause__
 
@@ -57,7 +57,7 @@ def context_window(model: str, **model_kwargs: Any) -> int | None:
 
 
 def _pool() -> Pool:
-    from .engine.pool import pool  # the engine, see above
+    from .engine.pool import pool  # the engine, see above; says which extra is missing
 
     return pool
 

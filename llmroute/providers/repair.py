@@ -103,9 +103,7 @@ def _repair_usage(payload: dict[str, Any]) -> None:
         return
     told = usage if isinstance(usage, dict) else {}
     vectors = payload["object"] == "list"  # embeddings: nothing is written
-    prompt, completion, total = (
-        count if isinstance(count := told.get(name), int) else None for name in _COUNTS
-    )
+    prompt, completion, total = (_count(told.get(name)) for name in _COUNTS)
     written = 0 if vectors else completion
     if total is None and prompt is not None and written is not None:
         total = prompt + written
@@ -120,6 +118,13 @@ def _repair_usage(payload: dict[str, Any]) -> None:
     payload["usage"] = {**told, **dict(zip(_COUNTS, counts, strict=True))}
     if vectors and "completion_tokens" not in told:
         del payload["usage"]["completion_tokens"]
+
+
+def _count(value: object) -> int | None:
+    """A number of tokens, which some servers write as `3.0`; `None` for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if value >= 0 and isfinite(value) and value == int(value) else None
 
 
 def _repair_delta(delta: dict[str, Any]) -> None:
