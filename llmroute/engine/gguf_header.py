@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import BinaryIO, TypeAlias
 
 from ..errors import ModelFileError, NotFoundError
-from .gguf_layout import BLOCKS, BrokenHeader, Reader, TypeName, scalar_type
+from .gguf_layout import BLOCKS, BrokenHeaderError, Reader, TypeName, scalar_type
 
 _MAX_KEYS = 65_536
 _MAX_TENSORS = 262_144
@@ -150,7 +150,7 @@ def _read(path: Path, _modified: int, size: int) -> GGUFHeader:
     with path.open("rb") as file:
         try:
             return _parse(path, file, size)
-        except BrokenHeader as exc:
+        except BrokenHeaderError as exc:
             raise refused(path, f"{exc}. Download it again") from None
 
 

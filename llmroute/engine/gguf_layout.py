@@ -41,7 +41,7 @@ _MAX_STRINGS = 1 << 22
 """Items of one array of strings; vocabularies and their merges stay below a million."""
 
 
-class BrokenHeader(ValueError):  # noqa: N818
+class BrokenHeaderError(ValueError):
     """The header cannot be what it claims; the text says why, to follow the file's name."""
 
 
@@ -82,7 +82,7 @@ class Reader:
         length = self._hold_string()
         self._kept += length
         if self._kept > _MAX_KEPT:
-            raise BrokenHeader(f"is damaged: its texts have more than {_MAX_KEPT:,} bytes")
+            raise BrokenHeaderError(f"is damaged: its texts have more than {_MAX_KEPT:,} bytes")
         return self.take(8 + length)[8:].decode("utf-8", "replace")
 
     def scalar(self, kind: TypeName) -> bool | int | float | str:
@@ -97,7 +97,7 @@ class Reader:
         """Pass over `count` numbers."""
         target = self.position + count * _FORMATS[kind].size
         if target > self.size:
-            raise BrokenHeader(f"is cut off or damaged: it claims a list of {count:,} numbers")
+            raise BrokenHeaderError(f"is cut off or damaged: it claims a list of {count:,} numbers")
         self._seek(target)
 
     def skip_strings(self, count: int, *, find_repeated: bool = False) -> str | None:
@@ -106,7 +106,7 @@ class Reader:
         An empty string does not count: llama.cpp gives each a name of its own.
         """
         if count > _MAX_STRINGS or count * 8 > self.size - self.position:
-            raise BrokenHeader(f"is cut off or damaged: it claims a list of {count:,} texts")
+            raise BrokenHeaderError(f"is cut off or damaged: it claims a list of {count:,} texts")
         seen: set[bytes] = set()
         repeated: bytes | None = None
         for _ in range(count):
@@ -132,7 +132,7 @@ class Reader:
         self._need(8)
         length = int.from_bytes(self._window[self._at : self._at + 8], "little")
         if length > _MAX_STRING:
-            raise BrokenHeader(f"is damaged: it claims a text of {length:,} bytes")
+            raise BrokenHeaderError(f"is damaged: it claims a text of {length:,} bytes")
         self._need(8 + length)
         return length
 
@@ -141,13 +141,13 @@ class Reader:
         if self._at + count <= len(self._window):
             return
         if count > self.size - self.position:
-            raise BrokenHeader(f"is cut off in its header, at byte {self.size:,}")
+            raise BrokenHeaderError(f"is cut off in its header, at byte {self.size:,}")
         rest = self._window[self._at :]
         self._base += self._at
         self._at = 0
         self._window = rest + self._file.read(max(_WINDOW, count - len(rest)))
         if len(self._window) < count:
-            raise BrokenHeader("became shorter while it was read")
+            raise BrokenHeaderError("became shorter while it was read")
 
     def _seek(self, position: int) -> None:
         self._file.seek(position)
