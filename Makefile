@@ -40,7 +40,7 @@ registry-check: $(READY) ## Check model_prices.json
 	$(BIN)/python -m llmroute.registry_check
 
 docs: $(READY) ## Write the generated pages of docs/ anew
-	$(BIN)/python -m llmroute.providers.table
+	$(BIN)/python -m llmroute.providers.table --write
 
 bench: $(MODEL) ## Measure the client (and the engine) against peers
 	$(BIN)/python benchmarks/client.py

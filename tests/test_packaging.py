@@ -65,7 +65,15 @@ def test_the_sdist_builds_a_wheel(built: dict[str, Path], tmp_path: Path) -> Non
     with tarfile.open(built[".gz"]) as sdist:
         sdist.extractall(tmp_path, filter="data")
     (source,) = tmp_path.iterdir()
-    for name in ("README.md", "LICENSE", "CHANGELOG.md", "Makefile", "model_prices.json", "tests"):
+    for name in (
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "Makefile",
+        ".ci",
+        "model_prices.json",
+        "tests",
+    ):
         assert (source / name).exists(), name
     command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
