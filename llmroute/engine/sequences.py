@@ -92,8 +92,8 @@ class Sequences:
 
     def _still_has(self, other: Holder, length: int) -> bool:
         """Whether layers with a sliding window still have what follows the first tokens needs."""
-        window = self._model.window_layers
-        return not window or self._model.first_kept(other.sequence) <= max(0, length - window)
+        window = self._model.window_layers  # a token sees itself and so many less one before it
+        return not window or self._model.first_kept(other.sequence) <= max(0, length - window + 1)
 
     def has_cells(self, choice: Choice, start: Start, active: Iterable[Choice]) -> bool:
         """Whether a choice fits beside the active ones. What is only kept makes room."""
