@@ -34,9 +34,12 @@ def strict(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     copy = {key: strict(value) for key, value in schema.items()}
-    if copy.get("type") == "object" and isinstance(copy.get("properties"), dict):
+    kinds = copy.get("type")
+    if kinds != "object" and not (isinstance(kinds, list) and "object" in kinds):
+        return copy
+    if isinstance(copy.get("properties"), dict):
         copy["additionalProperties"] = False
         copy["required"] = list(copy["properties"])
-    elif copy.get("type") == "object":
+    else:
         copy.setdefault("additionalProperties", False)
     return copy

@@ -12,12 +12,14 @@ from haystack.dataclasses import (
     TextContent,
     ToolCall,
 )
+from haystack.tools import Tool
 from hypothesis import given
 from hypothesis import strategies as st
 
 from haystack_integrations.components.generators.llmroute._convert import (
     to_messages,
     to_replies,
+    to_tools,
     usage_dict,
 )
 from llmroute.types.chat import ChatCompletion
@@ -100,6 +102,28 @@ def test_image_types(kind):
 def test_what_openais_shape_cannot_carry(message, problem):
     with pytest.raises(ValueError, match=problem):
         to_messages([message])
+
+
+def test_strict_reaches_every_object_and_leaves_the_tool_alone():
+    """Also an object that may be null, and one in a definition."""
+    day = {"type": ["object", "null"], "properties": {"name": {"type": "string"}}}
+    place = {"anyOf": [{"$ref": "#/$defs/day"}, {"type": "object", "properties": {"day": day}}]}
+    parameters = {
+        "type": "object",
+        "properties": {"day": day, "places": {"type": "array", "items": place}},
+        "$defs": {"day": day},
+    }
+    tool = Tool(name="f", description="d", parameters=parameters, function=print)
+    before = json.dumps(tool.tool_spec)
+    (sent,) = to_tools([tool], strict=True)
+    closed = {**day, "additionalProperties": False, "required": ["name"]}
+    schema = sent["function"]["parameters"]
+    assert schema["additionalProperties"] is False
+    assert schema["properties"]["day"] == schema["$defs"]["day"] == closed
+    inner = schema["properties"]["places"]["items"]["anyOf"][1]
+    assert inner["properties"]["day"] == closed
+    assert (inner["additionalProperties"], inner["required"]) == (False, ["day"])
+    assert json.dumps(tool.tool_spec) == before
 
 
 texts = st.text(max_size=20)
