@@ -79,12 +79,22 @@ def test_only_the_model_string_changes(environment, scripted, provider, how):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("provider", ["meta_llama", "llamacpp"])
 @pytest.mark.parametrize("how", ["sync", "async", "streamed"])
-def test_the_same_pipeline_on_the_real_model(real_model, how):
+def test_the_same_pipeline_on_the_real_model(environment, real_model, provider, how):
+    models = {
+        "meta_llama": "meta_llama/Llama-3.3-8B-Instruct",
+        "llamacpp": f"llamacpp/{real_model}",
+    }
+    expected = {"meta_llama": "Rain is wet.", "llamacpp": "Paris"}[provider]
     generator = LLMRouteChatGenerator(
-        f"llamacpp/{real_model}",
+        models[provider],
         # A base model has no template: it continues what the messages say.
-        generation_kwargs={"chat_template": "plain", "temperature": 0, "max_tokens": 5},
+        generation_kwargs={
+            "extra_body": {"chat_template": "plain"},
+            "temperature": 0,
+            "max_tokens": 5,
+        },
     )
     pipeline = chat_pipeline(generator)
     template = [ChatMessage.from_user("The capital of {{ topic }} is the city of")]
@@ -96,7 +106,7 @@ def test_the_same_pipeline_on_the_real_model(real_model, how):
     else:
         chunks, result = asyncio.run(streamed(pipeline, data))
         assert "".join(c.content for c in chunks) == result["out"]["answers"][0].data
-    assert "Paris" in result["out"]["answers"][0].data
+    assert expected in result["out"]["answers"][0].data
 
 
 @pytest.mark.slow
