@@ -144,6 +144,16 @@ def test_a_coroutine_callback_is_for_run_async(make, callback):
         component.run("Hi")
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_callback_that_returns_a_coroutine_is_for_run_async(chat_component):
+    with pytest.raises(ValueError, match="run_async"):
+        chat_component.run("Hi", streaming_callback=lambda chunk: coroutine_callback(chunk))
+    told = chat_component.run_async(
+        "Hi", streaming_callback=lambda chunk: coroutine_callback(chunk)
+    )
+    assert asyncio.run(told)["replies"]
+
+
 @every_chat
 def test_two_tools_of_one_name(make, weather):
     with pytest.raises(ValueError, match="weather"):
@@ -187,6 +197,15 @@ def test_to_dict_and_back(make, tools):
     assert restored.to_dict() == data
     assert restored.streaming_callback is print_streaming_chunk
     assert type(restored.tools) is type(tools)
+
+
+@pytest.mark.parametrize("make", [LlamaCppChatGenerator, LlamaCppGenerator, LLMRouteChatGenerator])
+def test_changing_what_to_dict_wrote_leaves_the_component(make):
+    component = make("llamacpp/a", model_kwargs={"n_ctx": 8}, generation_kwargs={"stop": ["a"]})
+    before = str(data := component.to_dict())
+    data["init_parameters"]["model_kwargs"]["n_ctx"] = 9
+    data["init_parameters"]["generation_kwargs"]["stop"].append("b")
+    assert str(component.to_dict()) == before
 
 
 @pytest.mark.parametrize("component", [MetaLlamaChatGenerator, LLMRouteChatGenerator])

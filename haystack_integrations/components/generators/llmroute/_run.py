@@ -21,6 +21,8 @@ from llmroute.types.text import TextCompletion
 from ._chunks import ChunkMapper
 from ._convert import to_replies
 
+_NEEDS_LOOP = "is a coroutine function, or returns a coroutine; use run_async()"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
@@ -81,9 +83,7 @@ def choose_callback(
     """
     for name, callback in (("init", init), ("run", run)):
         if not in_loop and _is_async(callback):
-            raise ValueError(
-                f"The streaming_callback of {name} is a coroutine function; use run_async()"
-            )
+            raise ValueError(f"The streaming_callback of {name} {_NEEDS_LOOP}")
     return run if run is not None else init
 
 
@@ -123,8 +123,11 @@ async def _aanswer(send: Any, call: Call) -> tuple[ChatCompletion | TextCompleti
 
 
 def _tell(callback: StreamingCallbackT | None, chunk: StreamingChunk) -> None:
-    if callback is not None:
-        callback(chunk)
+    told = callback(chunk) if callback is not None else None
+    if inspect.isawaitable(told):  # as a lambda around a coroutine function returns
+        if inspect.iscoroutine(told):
+            told.close()
+        raise ValueError(f"The streaming_callback {_NEEDS_LOOP}")
 
 
 async def _atell(callback: StreamingCallbackT | None, chunk: StreamingChunk) -> None:

@@ -25,7 +25,10 @@ def to_dict(component: Any, **init_parameters: Any) -> dict[str, Any]:
         written["tools"] = serialize_tools_or_toolset(written["tools"])
     if written.get("streaming_callback") is not None:
         written["streaming_callback"] = serialize_callable(written["streaming_callback"])
+    # Copies, because those who change the data don't mean the component.
     written["generation_kwargs"] = _generation_kwargs(written["generation_kwargs"])
+    if "model_kwargs" in written:
+        written["model_kwargs"] = deepcopy(written["model_kwargs"])
     return default_to_dict(component, **written)
 
 
@@ -41,7 +44,7 @@ def restore(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _generation_kwargs(given: Mapping[str, Any]) -> dict[str, Any]:
-    written = dict(given)
+    written = deepcopy(dict(given))
     if isinstance(written.get("response_format"), type):
         written["response_format"] = response_format(written["response_format"])
     return written

@@ -179,4 +179,4 @@ def _check_handler(name: str | None, clip_path: str | None) -> None:
         missing, given = "model_clip_path", "chat_handler_name"
         if name is None:
             missing, given = given, missing
-        raise ValueError(f"{missing} must be provided when {given} is: images need both")
+        raise ValueError(f"{missing} must be provided when {given} is specified: images need both")
