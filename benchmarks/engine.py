@@ -208,14 +208,20 @@ def pace(ask: Ask) -> float:
 def second_turns(ask: Ask, number: int) -> float:
     """Median time to the first token of turn 2 of conversations that take turns."""
     talks = [f"Talk {number}.{own}. {_HISTORY}" for own in range(_TALKS)]
-    for talk in talks:
-        list(ask(talk, 4))
+    answered = [talk + "".join(map(text_of, ask(talk, 20))) for talk in talks]
     times = []
-    for talk in talks:
+    for talk in answered:
         start = time.perf_counter()
         next(iter(ask(f"{talk} What next?", 4)))
         times.append(time.perf_counter() - start)
     return statistics.median(times)
+
+
+def text_of(said: object) -> str:
+    """The text in what a contestant yields, if it yields any."""
+    if isinstance(said, LocalToken):
+        return said.text
+    return str(said["choices"][0]["text"]) if isinstance(said, dict) else ""
 
 
 def python_costs(clock: Clock) -> tuple[float, float]:
