@@ -34,6 +34,7 @@ class Cost(float):
         self.estimated = estimated
         return self
 
+    # Not float's own: pickle and copy ask for what our __new__ takes.
     def __getnewargs__(self) -> tuple[float, float, bool]:  # type: ignore[override]
         return self.prompt, self.completion, self.estimated
 

@@ -167,7 +167,7 @@ def load(
     if options.mmproj is not None:
         try:
             loaded.images = ImageReader(model, options.mmproj, options)
-        except BaseException:
+        except BaseException:  # whatever it is, the weights must not stay behind
             loaded.free()
             raise
     return loaded

@@ -126,7 +126,7 @@ class DirectTransport:
             exchange.head(*head)
         except FAULTS as exc:
             raise exchange.failed(exc) from exc
-        except BaseException:
+        except BaseException:  # interrupted or cancelled: nobody will read the rest
             exchange.drop()
             raise
         return _DirectResponse(exchange)
@@ -154,7 +154,7 @@ class _DirectResponse(HTTPResponse):
                     return piece
         except FAULTS as exc:
             raise exchange.failed(exc) from exc
-        except BaseException:
+        except BaseException:  # interrupted or cancelled: nobody will read the rest
             exchange.drop()
             raise
         raise StopIteration
@@ -202,7 +202,7 @@ class AsyncDirectTransport:
             exchange.head(*head)
         except FAULTS as exc:
             raise exchange.failed(exc) from exc
-        except BaseException:
+        except BaseException:  # interrupted or cancelled: nobody will read the rest
             exchange.drop()
             raise
         return _AsyncDirectResponse(exchange)
@@ -230,7 +230,7 @@ class _AsyncDirectResponse(AsyncHTTPResponse):
                     return piece
         except FAULTS as exc:
             raise exchange.failed(exc) from exc
-        except BaseException:
+        except BaseException:  # interrupted or cancelled: nobody will read the rest
             exchange.drop()
             raise
         raise StopAsyncIteration

@@ -62,7 +62,7 @@ class SyncConnection:
 
                 sock.settimeout(left(end))
                 sock = tls_context().wrap_socket(sock, server_hostname=origin.host)
-        except BaseException:
+        except BaseException:  # interrupted or cancelled: the socket must not stay open
             sock.close()
             raise
         return cls(sock)
@@ -135,7 +135,7 @@ def _connect(origin: Origin, end: float | None) -> socket.socket:
         except OSError as exc:
             sock.close()
             failure = exc
-        except BaseException:
+        except BaseException:  # interrupted or cancelled: the socket must not stay open
             sock.close()
             raise
     raise failure
@@ -158,7 +158,7 @@ async def _connect_async(
         except OSError as exc:
             sock.close()
             failure = exc
-        except BaseException:
+        except BaseException:  # interrupted or cancelled: the socket must not stay open
             sock.close()
             raise
     raise failure

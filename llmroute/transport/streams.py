@@ -232,7 +232,7 @@ class Stream(_Streamed, Generic[ChunkT]):
             piece = next(self._pieces, None)
         except APIError as error:
             self.state.fail(error)
-        except BaseException:
+        except BaseException:  # an interrupt must not leave the model running
             self.close()
             raise
         else:
