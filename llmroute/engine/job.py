@@ -148,6 +148,8 @@ class Choice:
     """An active choice that is reading in the same beginning, while this one waits for it."""
     soon: int = 0
     """How many tokens that one must have computed."""
+    places: list[int] = field(default_factory=list)
+    """Where its beginning is worth holding on to, of what is not computed yet."""
     row: int = -1
     """Where in the batch its next token can be sampled; -1 if not after this step."""
 

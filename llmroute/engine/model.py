@@ -100,9 +100,10 @@ class Model:
         """Drop everything kept of a sequence."""
         self.lib.llama_memory_seq_rm(self._memory, sequence, -1, -1)
 
-    def share(self, source: int, target: int, length: int) -> None:
-        """Let `target` begin with the first `length` tokens of `source`, without computing."""
-        self.lib.llama_memory_seq_cp(self._memory, source, target, 0, length)
+    def share(self, source: int, target: int, start: int, end: int) -> None:
+        """Give `target` what `source` has from one position to before another, uncomputed."""
+        if start < end:
+            self.lib.llama_memory_seq_cp(self._memory, source, target, start, end)
 
     def cut(self, sequence: int, length: int) -> None:
         """Drop what is kept of a sequence but for its first `length` tokens."""
@@ -233,7 +234,10 @@ def _context_params(
     if options.prefix_cache and _can_share(lib, model):
         # llama.cpp aborts where there are more sequences than tokens in a batch.
         most = min(options.n_batch, lib.llama_max_parallel_sequences())
-        params.n_seq_max = min(options.n_parallel + max(_KEPT, options.n_parallel), most)
+        kept = max(_KEPT, options.n_parallel)
+        if lib.llama_model_n_swa(model):
+            kept *= 2  # and as many pins
+        params.n_seq_max = min(options.n_parallel + kept, most)
     params.n_threads = options.n_threads or machine.cores()
     params.n_threads_batch = options.n_threads_batch or params.n_threads
     params.flash_attn_type = _flash_attention(lib, header, options)

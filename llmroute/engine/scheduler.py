@@ -159,6 +159,7 @@ class Scheduler:
             self._interrupt.end()
         if result == DECODED:
             choice.computed += choice.picture.positions
+            self._sequences.pin(choice)
             return
         self._model.cut(choice.sequence, choice.computed)  # part of it may be there
         if result == NO_ROOM:
@@ -178,6 +179,7 @@ class Scheduler:
     def _advance(self, batched: list[Choice]) -> None:
         for choice in batched:
             choice.computed += choice.planned
+            self._sequences.pin(choice)
             if choice.row >= 0 and not choice.job.cancelled:
                 try:
                     self._choose(choice)

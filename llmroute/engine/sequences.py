@@ -4,6 +4,10 @@ A sequence that nobody writes on any more is kept with its tokens until its numb
 needed. A prompt that begins like one that is kept, or like one that is being written, gets a copy
 of that beginning, which costs nothing: both then own the same cells.
 
+Layers with a sliding window soon forget what lies before it, so a prompt could only go on where an
+earlier one ended. Where prompts part, or are likely to, a sequence of its own therefore holds on to
+the window: a `Pin`.
+
 Belongs to the engine's thread.
 """
 
@@ -21,6 +25,11 @@ _HEADROOM = 128
 """Cells kept free for the tokens of an answer to come, when deciding whether it can start."""
 _WORTH_WAITING = 4
 """A choice waits for one that is reading its beginning if that saves it one part in so many."""
+_WORTH_PINNING = 32
+"""The least tokens before a place for which it is pinned."""
+_LAST_WORDS = 8
+"""Tokens that end a prompt and may be written otherwise once an answer follows: a template's
+opening of the thinking."""
 
 
 @dataclass(eq=False, slots=True)
@@ -37,6 +46,21 @@ class Kept:
         return len(self.tokens)
 
 
+@dataclass(eq=False, slots=True)
+class Pin:
+    """The window before a place where prompts part. It takes a holder of all that is before the
+    place to go on from there."""
+
+    sequence: int
+    tokens: list[int]
+    """All that is before the place."""
+
+    @property
+    def computed(self) -> int:
+        """How many tokens that is."""
+        return len(self.tokens)
+
+
 Holder: TypeAlias = Choice | Kept
 
 
@@ -47,6 +71,10 @@ class Start(NamedTuple):
     """Who has its beginning in the cache."""
     length: int = 0
     """Tokens of it."""
+    pin: Pin | None = None
+    """What has their window, if the source has not."""
+    parting: int = 0
+    """After how many tokens it parts from the one most like it, whether they are there or not."""
     reader: Choice | None = None
     """Who is reading in more of it."""
     soon: int = 0
@@ -60,7 +88,7 @@ class Sequences:
         self._model = model
         self._keeps = model.can_share and model.options.prefix_cache
         self._free = list(range(model.sequences))
-        self._kept: list[Kept] = []
+        self._kept: list[Kept | Pin] = []
         """Least recently used first."""
         self._parts = count()
 
@@ -71,11 +99,15 @@ class Sequences:
             (choice.prompt.whole(common_length(choice.tokens, other.tokens, most)), other)
             for other in self._others(choice, active)
         ]
-        start = Start()
+        partings = (common for common, other in alike if common < len(other.tokens))
+        start = Start(parting=max(partings, default=0))
         for common, other in alike:
-            length = min(common, other.computed)
-            if length > start.length and self._still_has(other, length):
-                start = Start(other, length)
+            length, pin = min(common, other.computed), None
+            if not self._still_has(other, length):
+                pin = self._pin_before(choice, length)
+                length = pin.computed if pin else 0
+            if length > start.length:
+                start = start._replace(source=other, length=length, pin=pin)
         for common, other in alike:
             if isinstance(other, Choice) and max(other.computed, start.soon) < common:
                 start = start._replace(reader=other, soon=common)
@@ -85,15 +117,27 @@ class Sequences:
 
     def _others(self, choice: Choice, active: Collection[Choice]) -> Iterable[Holder]:
         if self._keeps:
-            return [*active, *reversed(self._kept)]
+            return [*active, *(kept for kept in reversed(self._kept) if isinstance(kept, Kept))]
         if self._model.can_share:  # answers to one prompt of one call
             return [other for other in active if other.prompt is choice.prompt]
         return []
 
     def _still_has(self, other: Holder, length: int) -> bool:
         """Whether layers with a sliding window still have what follows the first tokens needs."""
-        window = self._model.window_layers  # a token sees itself and so many less one before it
-        return not window or self._model.first_kept(other.sequence) <= max(0, length - window + 1)
+        if not self._model.window_layers:
+            return True
+        return self._model.first_kept(other.sequence) <= self._seen_from(length)
+
+    def _seen_from(self, place: int) -> int:
+        """The first position that such layers need to compute the token at a place: it sees itself
+        and the window's length less one before it."""
+        return max(0, place - self._model.window_layers + 1)
+
+    def _pin_before(self, choice: Choice, length: int) -> Pin | None:
+        """The last pinned place within the first tokens of a choice."""
+        pins = (pin for pin in self._kept if isinstance(pin, Pin) and pin.computed <= length)
+        fitting = (pin for pin in pins if pin.tokens == choice.tokens[: pin.computed])
+        return max(fitting, key=lambda pin: pin.computed, default=None)
 
     def has_cells(self, choice: Choice, start: Start, active: Iterable[Choice]) -> bool:
         """Whether a choice fits beside the active ones. What is only kept makes room."""
@@ -108,22 +152,75 @@ class Sequences:
 
     def begin(self, choice: Choice, start: Start) -> None:
         """Give a choice a sequence, with the beginning that was found for it."""
-        source = start.source
+        source, pin = start.source, start.pin
+        if pin and not self._has_free_beside(source, pin):
+            source, pin, start = None, None, Start(parting=start.parting)
         choice.part = next(self._parts)
         choice.inherited = _first_parts(source, start.length) if source else ()
         choice.computed = start.length
-        if isinstance(source, Kept):
+        choice.places = self._places(choice, start.parting)
+        if isinstance(source, Kept) and not pin and self._can_take_over(source, start.length):
             self._kept.remove(source)
-            if self._can_take_over(source, start.length):
-                choice.sequence = source.sequence
-                self._model.cut(choice.sequence, start.length)
-                return
-            self._kept.append(source)
-        if not self._free:
-            self.drop_oldest()
-        choice.sequence = self._free.pop()
-        if source:
-            self._model.share(source.sequence, choice.sequence, start.length)
+            choice.sequence = source.sequence
+            self._model.cut(choice.sequence, start.length)
+        else:
+            self._has_free_beside(source, pin)
+            choice.sequence = self._free.pop()
+            self._copy(choice.sequence, start)
+        self.pin(choice)
+
+    def _copy(self, target: int, start: Start) -> None:
+        """Let a sequence begin as `start` says, and its sources count as just used."""
+        source, pin, length = start.source, start.pin, start.length
+        if source is None:
+            return
+        self._use(source)
+        if pin is None:
+            self._model.share(source.sequence, target, 0, length)
+            return
+        self._use(pin)
+        border = self._seen_from(length)
+        self._model.share(source.sequence, target, 0, border)
+        self._model.share(pin.sequence, target, border, length)
+
+    def _use(self, holder: Holder | Pin) -> None:
+        """Count as used last."""
+        if not isinstance(holder, Choice):
+            self._kept.remove(holder)
+            self._kept.append(holder)
+
+    def _has_free_beside(self, *needed: Holder | Pin | None) -> bool:
+        """Have a sequence free, without giving back those that are needed; whether there is one."""
+        while not self._free:
+            gone = next((kept for kept in self._kept if kept not in needed), None)
+            if gone is None:
+                return False
+            self._drop(gone)
+        return True
+
+    def _places(self, choice: Choice, parting: int) -> list[int]:
+        """Where a prompt is worth pinning: where it parts from another, and before its end."""
+        if not (self._keeps and self._model.window_layers):
+            return []
+        end = choice.prompt.whole(len(choice.prompt.tokens) - _LAST_WORDS)
+        places = [parting, end] if parting < end else [end]
+        return [place for place in places if place >= max(_WORTH_PINNING, choice.computed)]
+
+    def pin(self, choice: Choice) -> None:
+        """Pin the places of a prompt that it has come to."""
+        while choice.places and choice.places[0] <= choice.computed:
+            place = choice.places.pop(0)
+            if self._still_has(choice, place):
+                self._pin(choice, place)
+
+    def _pin(self, choice: Choice, place: int) -> None:
+        known = self._pin_before(choice, place)
+        if known and known.computed == place:
+            self._use(known)
+        elif self._has_free_beside():
+            pin = Pin(self._free.pop(), choice.tokens[:place])
+            self._model.share(choice.sequence, pin.sequence, self._seen_from(place), place)
+            self._kept.append(pin)
 
     def _can_take_over(self, source: Kept, length: int) -> bool:
         """Whether a choice goes on in the sequence of its source; otherwise it gets a copy.
@@ -131,7 +228,8 @@ class Sequences:
         It does if that loses nothing, or no more than what would have to go to make a copy.
         """
         lost = source.computed - length
-        return not lost or not (self._free or (self._kept and lost > self._kept[0].computed))
+        oldest = next((kept for kept in self._kept if kept is not source), None)
+        return not lost or not (self._free or (oldest and lost > oldest.computed))
 
     def leave(self, choice: Choice) -> None:
         """A choice has ended: keep what is computed of it."""
@@ -141,17 +239,14 @@ class Sequences:
             self._drop(kept)
             return
         self._model.cut(kept.sequence, kept.computed)  # a decode may have been broken off
+        if self._model.window_layers:  # which forget, so a longer one does not do for a shorter
+            return
         for other in self._kept[:-1]:
-            if self._covers(other, kept):
+            if other.tokens[: kept.computed] == kept.tokens:
                 self._drop(kept)
                 return
-            if self._covers(kept, other):
+            if kept.tokens[: other.computed] == other.tokens:
                 self._drop(other)
-
-    def _covers(self, longer: Kept, shorter: Kept) -> bool:
-        """Whether there is no use in keeping `shorter`. A sliding window forgets beginnings."""
-        length = shorter.computed
-        return not self._model.window_layers and longer.tokens[:length] == shorter.tokens
 
     def take(self, choice: Choice) -> None:
         """Take a choice's sequence and its cells away, to give it new ones later."""
@@ -164,7 +259,7 @@ class Sequences:
         self._drop(self._kept[0])
         return True
 
-    def _drop(self, kept: Kept) -> None:
+    def _drop(self, kept: Kept | Pin) -> None:
         self._kept.remove(kept)
         self._release(kept.sequence)
 

@@ -50,6 +50,7 @@ def write_random(
     chat_template: str | None = CHAT_TEMPLATE,
     n_ctx: int = 2048,
     add_bos: bool = False,
+    window: int | None = None,
     metadata: Mapping[str, Value] | None = None,
 ) -> Path:
     """Write a two-layer Llama with random weights and return its path.
@@ -57,6 +58,7 @@ def write_random(
     At temperature 0 its answer is a fixed function of the prompt's every token and of `seed`. It
     says only bytes, never a control token, so it does not stop by itself. `n_ctx` is the context
     length it claims to be trained for; `add_bos` puts `<|begin_of_text|>` before every prompt;
+    with a `window` it is a Gemma 2 instead, whose first layer sees only so many tokens back;
     `metadata` adds to the file's metadata or replaces it.
     """
     rng = random.Random(seed)
@@ -77,7 +79,19 @@ def write_random(
         Tensor("output_norm.weight", (width,), _ones(width)),
         Tensor("output.weight", (width, n_vocab), output),
     ]
-    for name, shape in _layer_shapes(width, feed, width, layers=2):
+    shapes = [*_layer_shapes(width, feed, width, layers=2)]
+    if window is not None:
+        fields = {key.replace("llama.", "gemma2."): value for key, value in fields.items()}
+        fields |= {"general.architecture": "gemma2", "gemma2.attention.sliding_window": window}
+        # Gemma 2 reads its tokens and writes them with the same weights.
+        tensors[0] = Tensor("token_embd.weight", (width, n_vocab), output)
+        del tensors[2]
+        # Loud enough not to be drowned by the token itself, which it would say again.
+        after = [
+            f"blk.{n}.post_{part}_norm.weight" for n in (0, 1) for part in ("attention", "ffw")
+        ]
+        tensors += [Tensor(name, (width,), array("f", [8.0]) * width) for name in after]
+    for name, shape in shapes:
         data = _ones(width) if len(shape) == 1 else noise(*shape, scale=0.35)
         tensors.append(Tensor(name, shape, data))
     return write_gguf(Path(path), fields | _template(chat_template) | dict(metadata or {}), tensors)
