@@ -5,6 +5,7 @@ Every method belongs to the thread that called `load`; only `abort` may be used 
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,19 @@ class Model:
     def cut(self, sequence: int, length: int) -> None:
         """Drop what is kept of a sequence but for its first `length` tokens."""
         self.lib.llama_memory_seq_rm(self._memory, sequence, length, -1)
+
+    def renew_window(self, sequence: int) -> bool:
+        """Give a sequence cells of its own for its window, in layers that have one, and take what
+        lies before it away; whether that went well. If not, the sequence has lost its window."""
+        lib, partial = self.lib, self.lib.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY
+        size = lib.llama_state_seq_get_size_ext(self.context, sequence, partial)
+        state = np.empty(size, np.uint8)
+        pointer = state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+        given = lib.llama_state_seq_get_data_ext(self.context, pointer, size, sequence, partial)
+        return bool(
+            given == size
+            and lib.llama_state_seq_set_data_ext(self.context, pointer, size, sequence, partial)
+        )
 
     def first_kept(self, sequence: int) -> int:
         """The first position a sequence still has in every layer."""

@@ -156,9 +156,6 @@ class Sequences:
         if pin and not self._has_free_beside(source, pin):
             source, pin, start = None, None, Start(parting=start.parting)
         choice.part = next(self._parts)
-        choice.inherited = _first_parts(source, start.length) if source else ()
-        choice.computed = start.length
-        choice.places = self._places(choice, start.parting)
         if isinstance(source, Kept) and not pin and self._can_take_over(source, start.length):
             self._kept.remove(source)
             choice.sequence = source.sequence
@@ -166,22 +163,32 @@ class Sequences:
         else:
             self._has_free_beside(source, pin)
             choice.sequence = self._free.pop()
-            self._copy(choice.sequence, start)
+            if not self._copy(choice.sequence, start):
+                self._model.forget(choice.sequence)
+                source, start = None, Start(parting=start.parting)
+        choice.inherited = _first_parts(source, start.length) if source else ()
+        choice.computed = start.length
+        choice.places = self._places(choice, start.parting)
         self.pin(choice)
 
-    def _copy(self, target: int, start: Start) -> None:
-        """Let a sequence begin as `start` says, and its sources count as just used."""
+    def _copy(self, target: int, start: Start) -> bool:
+        """Let a sequence begin as `start` says, and its sources count as just used; whether that
+        went well."""
         source, pin, length = start.source, start.pin, start.length
         if source is None:
-            return
+            return True
         self._use(source)
         if pin is None:
             self._model.share(source.sequence, target, 0, length)
-            return
-        self._use(pin)
-        border = self._seen_from(length)
-        self._model.share(source.sequence, target, 0, border)
-        self._model.share(pin.sequence, target, border, length)
+        else:
+            self._use(pin)
+            border = self._seen_from(length)
+            self._model.share(source.sequence, target, 0, border)
+            self._model.share(pin.sequence, target, border, length)
+        # Cells that two sequences have are never written over, also where both are past them.
+        past = self._seen_from(length) - self._model.first_kept(target)
+        window = self._model.window_layers
+        return not window or past <= window or self._model.renew_window(target)
 
     def _use(self, holder: Holder | Pin) -> None:
         """Count as used last."""

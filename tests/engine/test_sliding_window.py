@@ -102,6 +102,19 @@ def test_the_same_prompt_again(windowed: Path) -> None:
     assert cached >= 292
 
 
+def test_a_long_beginning_in_common_takes_no_room_from_the_answers(
+    windowed: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Cells that several sequences have are not written over, though all are past them."""
+    common = text_of_length(600)  # more than the layers with a window hold together
+    prompts = [[*common, *text_of_length(20)] for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        results = list(threads.map(lambda prompt: ask(windowed, prompt), prompts))
+    assert sorted(cached for _, cached in results)[1] >= 590
+    assert [text for text, _ in results] == [anew(windowed, prompt) for prompt in prompts]
+    assert "failed to find a memory slot" not in caplog.text
+
+
 @pytest.mark.parametrize("load", [{"n_parallel": 1, "n_batch": n} for n in (1, 2, 3, 4)], ids=str)
 def test_few_sequences(windowed: Path, load: dict[str, int]) -> None:
     """With n_batch tokens a step llama.cpp takes no more sequences than that."""
