@@ -41,6 +41,11 @@ class Answer:
         self._held: deque[tuple[int, int, LocalLogprob]] = deque()
         """Tokens whose text is held back, with the characters where it starts and ends."""
 
+    def echo(self, text: str, logprobs: Sequence[LocalLogprob]) -> LocalToken:
+        """The prompt given back before the answer; the last piece if no answer is wanted."""
+        self.finished = self.remaining <= 0
+        return LocalToken(self._index, text, logprobs, "length" if self.finished else None)
+
     def accept(self, token: int, logits: Callable[[], Any]) -> LocalToken | None:
         """The piece that `token` completes, if any. `logits` gives the scores it was chosen from.
 

@@ -12,6 +12,7 @@ from ..errors import APIError, InternalServerError, LLMRouteError
 from ..providers.base import LocalCall, LocalEvent, LocalToken, LocalUsage, LocalVector
 from .answer import Answer
 from .chain import SamplerChain
+from .prompt_logprobs import PromptLogprobs
 from .sampling import Sampling
 from .vision import Picture
 
@@ -30,6 +31,13 @@ class Prompt:
     """Images, by where they begin in `tokens`, which holds a number for each of their positions."""
     cached: int | None = None
     """Tokens that needed no computing; `None` until its first answer starts."""
+    logprobs: PromptLogprobs | None = None
+    """How likely its tokens are, if that is wanted."""
+
+    @property
+    def unscored(self) -> bool:
+        """Whether the outcome after every token is wanted, so that all must be computed."""
+        return self.logprobs is not None and not self.logprobs.complete
 
     def whole(self, length: int) -> int:
         """The most of its first `length` tokens that ends within no image."""
@@ -152,12 +160,19 @@ class Choice:
     """Where its beginning is worth holding on to, of what is not computed yet."""
     row: int = -1
     """Where in the batch its next token can be sampled; -1 if not after this step."""
+    first_row: int = -1
+    """Where in the batch the first of the tokens is that this step computes."""
 
     @property
     def waits_for_reader(self) -> bool:
         """Whether somebody active is still reading in a beginning that this one is to have."""
         reader = self.reader
         return reader is not None and reader.sequence >= 0 and reader.computed < self.soon
+
+    @property
+    def begins(self) -> bool:
+        """Whether no token of the answer has been chosen."""
+        return len(self.tokens) == len(self.prompt.tokens)
 
     @property
     def pending(self) -> int:

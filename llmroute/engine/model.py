@@ -30,6 +30,10 @@ _FLASH_HEAD_LENGTH = 64
 this, as no real model has them, it is slower all the same."""
 _KEPT = 4
 """Ended answers whose tokens are kept for prompts that begin alike; more if more run at once."""
+_SCORE_BYTES = 64 * 2**20
+"""What the scores of a prompt's tokens may take in one step; with a large vocabulary those of a
+whole batch would be half a gigabyte, and llama.cpp keeps the room for ever."""
+_SCORE_SIZE = 4
 _TEXTS = 64
 """Texts that can get their vectors in one step. They take no memory of their own."""
 _CACHE_TYPES = {
@@ -66,6 +70,8 @@ class Model:
         self.window = min(n_ctx, self.cells)
         """Tokens one prompt and its answer may have. llama.cpp rounds the cache up."""
         self.batch_size: int = lib.llama_n_batch(context)
+        self.score_rows = max(1, _SCORE_BYTES // (self.vocabulary.size * _SCORE_SIZE))
+        """Tokens after which a step can tell the scores of all others."""
         self.options = options
         self.sequences: int = lib.llama_n_seq_max(context)
         self.window_layers: int = lib.llama_model_n_swa(model)

@@ -60,16 +60,22 @@ class Sampling:
     """How many of the likeliest tokens to tell besides the chosen one's log probability; `None`
     tells nothing."""
     echo: bool = False
-    """Begin the text with the prompt."""
+    """Begin the text with the prompt. With `logprobs`, its tokens' are told too."""
     form: form.Form = field(default_factory=form.Form)
     """What the answer must look like."""
 
+    @property
+    def scores_prompt(self) -> bool:
+        """Whether the log probabilities of the prompt's tokens are wanted."""
+        return self.echo and self.logprobs is not None
+
     @classmethod
-    def parse(cls, params: Mapping[str, Any]) -> Sampling:
+    def parse(cls, params: Mapping[str, Any], operation: str = "text") -> Sampling:
         """The parameters from what a caller wrote.
 
-        Raises `UnsupportedParamsError` for an unknown name, `UnsupportedOperationError` for one
-        that belongs to something this engine does not do, `BadRequestError` for a bad value.
+        Raises `UnsupportedParamsError` for an unknown name, or one that is not for this operation
+        or not beside others, `UnsupportedOperationError` for one that belongs to something this
+        engine does not do, `BadRequestError` for a bad value.
         """
         values: dict[str, Any] = {}
         for written, value in params.items():
@@ -83,12 +89,18 @@ class Sampling:
         sampling = cls(**values, form=form.Form.parse(params))
         if params.get("best_of") not in (None, sampling.n):
             raise UnsupportedParamsError("llamacpp does not take best_of.", param="best_of")
-        if sampling.echo and sampling.logprobs is not None:
-            raise UnsupportedParamsError(
-                "llamacpp cannot tell the prompt's log probabilities: leave out echo or logprobs.",
-                param="echo",
-            )
+        _check_together(sampling, operation)
         return sampling
+
+
+def _check_together(sampling: Sampling, operation: str) -> None:
+    """Raises `UnsupportedParamsError` for parameters that have no meaning here."""
+    if sampling.scores_prompt and operation == "chat":
+        raise UnsupportedParamsError(
+            "llamacpp cannot tell the prompt's log probabilities of a chat: leave out echo or "
+            "logprobs.",
+            param="echo",
+        )
 
 
 def _logprobs(params: Mapping[str, Any], top: int | None) -> int | None:

@@ -139,7 +139,7 @@ class Scheduler:
         room = self._model.batch_size - batch.size
         if writing:
             room = max(1, room // _CHUNK_SHARE)
-        shares = _shares(reading, room)
+        shares = within_rows(_shares(reading, room), self._model.score_rows)
         for choice, count in shares:
             self._put(choice, count)
         return [*writing, *(choice for choice, _ in shares)]
@@ -170,14 +170,18 @@ class Scheduler:
     def _put(self, choice: Choice, count: int) -> None:
         start = choice.computed
         count = min(count, choice.readable)
-        complete = count == choice.pending
+        complete, every = count == choice.pending, choice.prompt.unscored
         tokens = choice.tokens[start : start + count]
-        row = self._model.batch.add(tokens, start, choice.sequence, wanted=complete)
+        row = self._model.batch.add(
+            tokens, start, choice.sequence, wanted=complete or every, every=every
+        )
         choice.planned = count
         choice.row = row if complete else -1
+        choice.first_row = row - count + 1
 
     def _advance(self, batched: list[Choice]) -> None:
         for choice in batched:
+            self._score(choice)
             choice.computed += choice.planned
             self._sequences.pin(choice)
             if choice.row >= 0 and not choice.job.cancelled:
@@ -186,8 +190,20 @@ class Scheduler:
                 except LLMRouteError as error:  # a grammar's dead end: it ends this job only
                     choice.job.fail(error)
 
+    def _score(self, choice: Choice) -> None:
+        """Find how likely the tokens of a prompt are, where that is wanted."""
+        logprobs, start, row = choice.prompt.logprobs, choice.computed, choice.first_row
+        if logprobs is not None and not choice.job.cancelled:
+            logprobs.take(start, choice.planned, lambda at: self._model.logits(row + at - start))
+
     def _choose(self, choice: Choice) -> None:
         """Choose the next token of an answer and hand out its text."""
+        if choice.begins and choice.prompt.logprobs is not None:
+            told = choice.prompt.logprobs.found
+            choice.job.emit(choice.answer.echo(choice.prompt.text, told))
+            if choice.answer.finished:
+                self._retire(choice)
+                return
         token = choice.chain.sample(self._model.context, choice.row)
         choice.job.completion_tokens += 1
         event = choice.answer.accept(token, lambda: self._model.logits(choice.row))
@@ -214,6 +230,18 @@ class Scheduler:
             self._stop(youngest)
             self.waiting.appendleft(youngest)
             self._full = True
+
+
+def within_rows(shares: Iterable[tuple[Choice, int]], rows: int) -> list[tuple[Choice, int]]:
+    """Prompts whose every token is scored take a row of logits for each: no more than `rows`."""
+    bounded = []
+    for choice, count in shares:
+        if choice.prompt.unscored:
+            count = min(count, rows)
+            rows -= count
+        if count:
+            bounded.append((choice, count))
+    return bounded
 
 
 def _shares(reading: list[Choice], room: int) -> list[tuple[Choice, int]]:

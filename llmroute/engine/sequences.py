@@ -116,9 +116,9 @@ class Sequences:
         return start
 
     def _others(self, choice: Choice, active: Collection[Choice]) -> Iterable[Holder]:
-        if self._keeps:
+        if self._keeps and not choice.prompt.unscored:
             return [*active, *(kept for kept in reversed(self._kept) if isinstance(kept, Kept))]
-        if self._model.can_share:  # answers to one prompt of one call
+        if self._model.can_share:  # answers to one prompt of one call, which score it together
             return [other for other in active if other.prompt is choice.prompt]
         return []
 

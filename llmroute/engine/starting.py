@@ -8,6 +8,7 @@ from .chain import SamplerChain
 from .job import Choice, Job, Prompt
 from .model import Model
 from .prompt import check_fits, prompts_of
+from .prompt_logprobs import PromptLogprobs
 from .reading import AnswerRules, rules_for
 
 
@@ -20,24 +21,32 @@ def choices_of(job: Job, model: Model) -> list[Choice]:
     job.prompts = prompts_of(job.call, model.vocabulary, model.header, model.images)
     for prompt in job.prompts:
         check_fits(prompt, model.window)
-    wanted = [prompt for prompt in job.prompts for _ in range(job.sampling.n)]
-    job.unfinished = len(wanted)
-    _echo(job, wanted)
-    if job.sampling.max_tokens == 0:
-        for index in range(len(wanted)):
-            job.emit(LocalToken(index, "", (), "length"))
+    sampling = job.sampling
+    job.unfinished = len(job.prompts) * sampling.n
+    if sampling.scores_prompt:
+        for prompt in job.prompts:
+            prompt.logprobs = PromptLogprobs(
+                model.vocabulary, prompt.tokens, prompt.text, sampling.logprobs or 0
+            )
+    elif sampling.max_tokens == 0:
+        _answer_nothing(job)
         return []
-    form = job.sampling.form
+    form = sampling.form
     rules = {id(p): rules_for(job.call, form, model.header, p.text) for p in job.prompts}
-    return [
+    wanted = [prompt for prompt in job.prompts for _ in range(sampling.n)]
+    choices = [
         _choice(job, model, prompt, index, rules[id(prompt)]) for index, prompt in enumerate(wanted)
     ]
-
-
-def _echo(job: Job, prompts: list[Prompt]) -> None:
-    if job.sampling.echo:
-        for index, prompt in enumerate(prompts):
+    if sampling.echo and not sampling.scores_prompt:
+        for index, prompt in enumerate(wanted):
             job.emit(LocalToken(index, prompt.text))
+    return choices
+
+
+def _answer_nothing(job: Job) -> None:
+    for index in range(job.unfinished):
+        prompt = job.prompts[index // job.sampling.n]
+        job.emit(LocalToken(index, prompt.text if job.sampling.echo else "", (), "length"))
 
 
 def _choice(job: Job, model: Model, prompt: Prompt, index: int, rules: AnswerRules) -> Choice:

@@ -97,12 +97,13 @@ class LocalVector:
 
 @dataclass(frozen=True, slots=True)
 class LocalLogprob:
-    """One generated token's log probability and the likeliest others at its position."""
+    """One token's log probability and the likeliest others at its position."""
 
     token: str
     raw: bytes
     """The token's own bytes; a character may be spread over several tokens."""
-    logprob: float
+    logprob: float | None
+    """`None` for the first token of a prompt, which follows nothing."""
     top: Sequence[tuple[str, bytes, float]] = ()
     """Text, bytes and log probability of the likeliest tokens, likeliest first."""
 

@@ -113,6 +113,8 @@ class LocalDecoder:
         if token.logprobs:
             offsets = self._offsets.setdefault(token.index, _Offsets())
             choice.logprobs = _text_logprobs(token.logprobs, offsets)
+            if token.logprobs[0].logprob is None:  # a prompt: the answer starts right after it
+                self._offsets[token.index] = _Offsets(len(token.text))
         return self._text_chunk([choice])
 
     def _usage(self, counts: LocalUsage) -> Chunk:
@@ -149,9 +151,9 @@ class LocalDecoder:
 class _Offsets:
     """Where tokens start in their choice's text, in characters: those complete before them."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: int = 0) -> None:
         self._characters = codecs.getincrementaldecoder("utf-8")("replace")
-        self._count = 0
+        self._count = start
 
     def of(self, token: LocalLogprob) -> int:
         """Where this token, the next one, starts."""
@@ -161,12 +163,13 @@ class _Offsets:
 
 
 def _chat_logprob(token: LocalLogprob) -> TokenLogprob:
+    assert token.logprob is not None  # it is for prompts only
     return TokenLogprob(
         token=token.token,
         bytes=list(token.raw),
-        logprob=max(token.logprob, _IMPOSSIBLE),
+        logprob=_told(token.logprob),
         top_logprobs=[
-            TopLogprob(token=text, bytes=list(raw), logprob=max(logprob, _IMPOSSIBLE))
+            TopLogprob(token=text, bytes=list(raw), logprob=_told(logprob))
             for text, raw, logprob in token.top
         ],
     )
@@ -175,9 +178,19 @@ def _chat_logprob(token: LocalLogprob) -> TokenLogprob:
 def _text_logprobs(tokens: Sequence[LocalLogprob], offsets: _Offsets) -> TextLogprobs:
     return TextLogprobs(
         tokens=[token.token for token in tokens],
-        token_logprobs=[max(token.logprob, _IMPOSSIBLE) for token in tokens],
+        token_logprobs=[None if t.logprob is None else _told(t.logprob) for t in tokens],
         text_offset=[offsets.of(token) for token in tokens],
-        top_logprobs=[
-            {text: max(logprob, _IMPOSSIBLE) for text, _, logprob in token.top} for token in tokens
-        ],
+        top_logprobs=[None if t.logprob is None else _top_logprobs(t) for t in tokens],
     )
+
+
+def _top_logprobs(token: LocalLogprob) -> dict[str, float]:
+    """By text. Where several tokens have the same, as parts of characters do, the likeliest's."""
+    found: dict[str, float] = {}
+    for text, _, logprob in token.top:
+        found.setdefault(text, _told(logprob))
+    return found
+
+
+def _told(logprob: float) -> float:
+    return max(logprob, _IMPOSSIBLE)

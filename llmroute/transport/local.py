@@ -66,7 +66,7 @@ class _Generation:
         self._model = call.path
         self._process = os.getpid()
         try:
-            self._job = Job(call, Sampling.parse(call.params), deliver)
+            self._job = Job(call, Sampling.parse(call.params, call.operation), deliver)
             self._engine: Engine = pool.submit(self._job)
         except LLMRouteError as error:
             raise located(error, call.path) from error.__cause__

@@ -262,7 +262,6 @@ def test_text_completion_reads_control_tokens(scripted: Scripted) -> None:
         ({"logprobs": 1000}, BadRequestError),
         ({"top_logprobs": 2}, BadRequestError),
         ({"ignore_eos": "yes"}, BadRequestError),
-        ({"echo": True, "logprobs": 1}, UnsupportedParamsError),
         ({"best_of": 2}, UnsupportedParamsError),
         ({"temprature": 1}, UnsupportedParamsError),
         ({"grammar": "root ::= x"}, BadRequestError),
