@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..providers.base import LocalLogprob, LocalToken
-from .chain import logprob_of
+from .chain import log_probability, logprob_of
 from .sampling import Sampling
 from .text import TextCutter
 from .tools.reader import Parts, Reader
@@ -32,6 +32,7 @@ class Answer:
         self._markers = markers
         self._vocabulary = vocabulary
         self._logprobs = sampling.logprobs
+        self._rated = sampling.chooses
         self._cutter = TextCutter(sampling.stop)
         self._index = index
         self.remaining = limit
@@ -40,6 +41,14 @@ class Answer:
         self._shown = 0
         self._held: deque[tuple[int, int, LocalLogprob]] = deque()
         """Tokens whose text is held back, with the characters where it starts and ends."""
+        self._generated = 0
+        self._logprob_sum = 0.0
+
+    @property
+    def mean_logprob(self) -> float:
+        """The log probability per generated token; known if more answers are generated than
+        given."""
+        return self._logprob_sum / max(1, self._generated)
 
     def echo(self, text: str, logprobs: Sequence[LocalLogprob]) -> LocalToken:
         """The prompt given back before the answer; the last piece if no answer is wanted."""
@@ -53,6 +62,8 @@ class Answer:
         text and no log probability.
         """
         self.remaining -= 1
+        if self._rated:
+            self._rate(token, logits())
         if self._vocabulary.is_end(token):
             return self._finish(self._cutter.finish(), "stop")
         start = self._cutter.decoded
@@ -66,6 +77,10 @@ class Answer:
         if self.remaining <= 0:
             return self._finish(text + self._cutter.finish(), "length")
         return self._piece(text)
+
+    def _rate(self, token: int, logits: Any) -> None:
+        self._generated += 1
+        self._logprob_sum += log_probability(logits, token)
 
     def _piece(self, text: str) -> LocalToken | None:
         self._shown += len(text)

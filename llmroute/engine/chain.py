@@ -132,8 +132,7 @@ def logprob_of(
     vocabulary: Vocabulary, logits: np.ndarray[Any, Any], token: int, top: int
 ) -> LocalLogprob:
     """What the model itself thought of `token`, before any sampling parameter."""
-    highest = float(logits.max())
-    total = highest + math.log(float(np.exp(logits - highest).sum(dtype=np.float64)))
+    total = _log_sum(logits)
     likeliest: list[int] = []
     if top:
         among = np.argpartition(logits, -top)[-top:]
@@ -145,6 +144,17 @@ def logprob_of(
         logprob=float(logits[token]) - total,
         top=[_candidate(vocabulary, logits, other, total) for other in likeliest],
     )
+
+
+def log_probability(logits: np.ndarray[Any, Any], token: int) -> float:
+    """The log probability the model itself gave `token`, before any sampling parameter."""
+    return float(logits[token]) - _log_sum(logits)
+
+
+def _log_sum(logits: np.ndarray[Any, Any]) -> float:
+    """What makes logits log probabilities when it is taken off them."""
+    highest = float(logits.max())
+    return highest + math.log(float(np.exp(logits - highest).sum(dtype=np.float64)))
 
 
 def _candidate(

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 from ..errors import APIError, InternalServerError, LLMRouteError
 from ..providers.base import LocalCall, LocalEvent, LocalToken, LocalUsage, LocalVector
 from .answer import Answer
+from .best_of import BestOf
 from .chain import SamplerChain
 from .prompt_logprobs import PromptLogprobs
 from .sampling import Sampling
@@ -66,8 +67,10 @@ class Job:
     seed: int = field(init=False)
     """Of its first choice; the others count on from there."""
     prompts: list[Prompt] = field(default_factory=list)
+    best_of: BestOf | None = None
+    """Chooses which answers are told; `None` tells all."""
     unfinished: int = 0
-    """Choices that are not complete."""
+    """Choices that are not told to their end."""
     completion_tokens: int = 0
 
     def __post_init__(self) -> None:
@@ -76,6 +79,13 @@ class Job:
 
     def emit(self, event: LocalToken | LocalVector) -> None:
         """Hand a piece of text, or a vector, to the caller."""
+        if self.best_of is None or isinstance(event, LocalVector):
+            self._tell(event)
+            return
+        for piece in self.best_of.add(event):
+            self._tell(piece)
+
+    def _tell(self, event: LocalToken | LocalVector) -> None:
         self._send(event)
         if isinstance(event, LocalVector) or event.finish_reason is not None:
             self.unfinished -= 1

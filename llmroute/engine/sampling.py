@@ -14,7 +14,7 @@ from .checks import Check, bad, integer, switch
 _MAX_CHOICES = 128
 _MAX_TOP_LOGPROBS = 20
 _ALIASES = {"max_completion_tokens": "max_tokens", "repetition_penalty": "repeat_penalty"}
-_NOT_SAMPLING = form.PARAMS | {"chat_template", "chat_template_kwargs", "logprobs", "best_of"}
+_NOT_SAMPLING = form.PARAMS | {"chat_template", "chat_template_kwargs", "logprobs"}
 """Read elsewhere: by the prompt, or below by a rule of their own."""
 _OTHER_OPERATIONS = {
     "functions": "tools",
@@ -31,6 +31,8 @@ class Sampling:
     """At most so many tokens are generated; `None` means until the context window is full."""
     n: int = 1
     """Answers per prompt."""
+    best_of: int | None = None
+    """Answers generated per prompt, of which the `n` likeliest are given; `None` means `n`."""
     temperature: float = 0.8
     """0 takes the likeliest token always."""
     top_k: int = 40
@@ -65,6 +67,16 @@ class Sampling:
     """What the answer must look like."""
 
     @property
+    def candidates(self) -> int:
+        """Answers generated per prompt."""
+        return self.best_of or self.n
+
+    @property
+    def chooses(self) -> bool:
+        """Whether more answers are generated than given, so that each one's likelihood matters."""
+        return self.candidates > self.n
+
+    @property
     def scores_prompt(self) -> bool:
         """Whether the log probabilities of the prompt's tokens are wanted."""
         return self.echo and self.logprobs is not None
@@ -87,14 +99,18 @@ class Sampling:
             values[name] = _CHECKS[name](written, value)
         values["logprobs"] = _logprobs(params, values.pop("top_logprobs", None))
         sampling = cls(**values, form=form.Form.parse(params))
-        if params.get("best_of") not in (None, sampling.n):
-            raise UnsupportedParamsError("llamacpp does not take best_of.", param="best_of")
+        if sampling.candidates < sampling.n:
+            raise bad("best_of", f"must be at least n ({sampling.n}), not {sampling.best_of}")
         _check_together(sampling, operation)
         return sampling
 
 
 def _check_together(sampling: Sampling, operation: str) -> None:
     """Raises `UnsupportedParamsError` for parameters that have no meaning here."""
+    if operation != "text" and sampling.chooses:
+        raise UnsupportedParamsError(
+            "llamacpp takes best_of for text completions only. Leave it out.", param="best_of"
+        )
     if sampling.scores_prompt and operation == "chat":
         raise UnsupportedParamsError(
             "llamacpp cannot tell the prompt's log probabilities of a chat: leave out echo or "
@@ -159,6 +175,7 @@ def _logit_bias(name: str, value: object) -> dict[int, float]:
 _CHECKS: dict[str, Check] = {
     "max_tokens": integer(0, 2**31 - 1),
     "n": integer(1, _MAX_CHOICES),
+    "best_of": integer(1, _MAX_CHOICES),
     "temperature": _number(0, 100),
     "top_k": integer(-1, 2**31 - 1),
     "top_p": _number(0, 1),

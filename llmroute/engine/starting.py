@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..providers.base import LocalToken
 from .answer import Answer
+from .best_of import BestOf
 from .chain import SamplerChain
 from .job import Choice, Job, Prompt
 from .model import Model
@@ -33,10 +34,13 @@ def choices_of(job: Job, model: Model) -> list[Choice]:
         return []
     form = sampling.form
     rules = {id(p): rules_for(job.call, form, model.header, p.text) for p in job.prompts}
-    wanted = [prompt for prompt in job.prompts for _ in range(sampling.n)]
+    wanted = [prompt for prompt in job.prompts for _ in range(sampling.candidates)]
     choices = [
         _choice(job, model, prompt, index, rules[id(prompt)]) for index, prompt in enumerate(wanted)
     ]
+    if sampling.chooses:
+        answers = [choice.answer for choice in choices]
+        job.best_of = BestOf(answers, sampling.candidates, sampling.n)
     if sampling.echo and not sampling.scores_prompt:
         for index, prompt in enumerate(wanted):
             job.emit(LocalToken(index, prompt.text))

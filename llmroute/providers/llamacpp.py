@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..deployments import Deployment
-from ..errors import APIError, UnsupportedOperationError
+from ..errors import APIError, BadRequestError, UnsupportedOperationError
 from ..types.embedding import EmbeddingResponse
 from ..types.request import ChatRequest, EmbeddingRequest, Request, RerankRequest, TextRequest
 from ..types.rerank import RerankResponse
@@ -44,8 +44,8 @@ _NOT_YET = {
     "yourself if it was trained for that",
     "function_call": "use tools and tool_choice",
     "functions": "use tools",
-    "reasoning_effort": "pass what the model's template calls it in chat_template_kwargs",
     "suffix": "filling in the middle is not supported in this process yet",
+    "reasoning_effort": "pass what the model's template calls it in chat_template_kwargs",
 }
 _NO_REQUEST: tuple[tuple[str, Any], ...] = (
     ("function_call", "none"),
@@ -101,6 +101,7 @@ class LlamaCpp(Provider):
         prompt = _prompt(request)
         params, dropped = _params(request)
         params.update(request.extra_body)
+        _check_stream(request, params)
         return LocalCall(
             deployment.model,
             request.operation,
@@ -135,6 +136,20 @@ class LlamaCpp(Provider):
         if deployment.api_base is None:
             return error
         return self._server.explain(error, deployment)
+
+
+def _check_stream(request: Request, params: Mapping[str, Any]) -> None:
+    """Which answers are the best is known when all are complete."""
+    best_of, n = params.get("best_of"), params.get("n") or 1
+    asked = isinstance(best_of, int) and isinstance(n, int) and best_of > n
+    if request.stream and asked:
+        raise BadRequestError(
+            f"llamacpp cannot stream the best of {best_of} answers, as OpenAI cannot. Leave out "
+            "stream or best_of.",
+            provider="llamacpp",
+            model=request.model,
+            param="best_of",
+        )
 
 
 def _load_options(request: Request, deployment: Deployment) -> Mapping[str, Any]:

@@ -118,6 +118,38 @@ def test_filling_in_the_middle():
     assert _build(_text(suffix="")).params == {}
 
 
+def test_the_best_of_several_answers_cannot_be_streamed():
+    params = {"best_of": 3, "n": 2}
+    assert _build(_text(**params)).params == params
+    streamed = TextRequest(model=MODEL, prompt="Once", params=params, stream=True)
+    with pytest.raises(BadRequestError, match="cannot stream the best of 3") as caught:
+        _build(streamed)
+    assert (caught.value.param, caught.value.model) == ("best_of", MODEL)
+    as_many = TextRequest(model=MODEL, prompt="", params={"best_of": 2, "n": 2}, stream=True)
+    assert _build(as_many).params == {"best_of": 2, "n": 2}
+
+
+def test_a_prompt_s_log_probabilities_begin_with_a_null():
+    told = [
+        LocalLogprob("On", b"On", None),
+        LocalLogprob("ce", b"ce", -1.5, [("ce", b"ce", -1.5), ("\ufffd", b"\xe6", -2.0)]),
+        LocalLogprob(
+            "\ufffd", b"\xe6", -math.inf, [("\ufffd", b"\xe7", -3.0), ("\ufffd", b"", -4.0)]
+        ),
+    ]
+    answer = [LocalLogprob("!", b"!", -0.5)]
+    chunks, _ = _decode(
+        _text(), LocalToken(0, "Once\ufffd", told), LocalToken(0, "!", answer, "stop")
+    )
+    assert chunks[0].choices[0].logprobs.to_dict() == {
+        "text_offset": [0, 2, 4],
+        "token_logprobs": [None, -1.5, -9999.0],
+        "tokens": ["On", "ce", "\ufffd"],
+        "top_logprobs": [None, {"ce": -1.5, "\ufffd": -2.0}, {"\ufffd": -3.0}],
+    }
+    assert chunks[1].choices[0].logprobs.text_offset == [5]
+
+
 def test_texts_for_vectors_load_the_model_for_that():
     call = _build(EmbeddingRequest(model=MODEL, input=["a"], params={"encoding_format": "base64"}))
     assert (call.operation, call.prompt, call.params) == ("embedding", ["a"], {})
