@@ -80,6 +80,9 @@ class LoadOptions:
     pooling: str | None = None
     """How the vectors of a text's tokens become one: mean, cls (the first), last. `None` takes what
     the file says, or mean. Only for `embedding()`."""
+    spm_infill: bool | None = None
+    """For `suffix`: give the model the suffix before the prefix. `None` does so where the model has
+    no token for the middle, as Mistral's, and takes the common order elsewhere."""
     type_k: str = "f16"
     """Number type of the cache's keys: f32, f16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl."""
     type_v: str = "f16"
@@ -186,6 +189,7 @@ _CHECKS: dict[str, Any] = {
     "mmproj": _path,
     "embeddings": switch,
     "pooling": _pooling,
+    "spm_infill": switch,
     "type_k": _cache_type,
     "type_v": _cache_type,
 }

@@ -11,6 +11,7 @@ from .chat import Segment, choose_template, render_chat
 from .gguf_header import GGUFHeader
 from .handlers import template_of
 from .images import Images, Place
+from .infill import infill_tokens, suffix_of
 from .job import Prompt
 from .ranking import rank_prompts
 from .reading import with_tools_told
@@ -24,18 +25,24 @@ def prompts_of(
     vocabulary: Vocabulary,
     header: GGUFHeader,
     reader: ImageReader | None = None,
+    *,
+    suffix_first: bool | None = None,
 ) -> list[Prompt]:
     """The prompts of a call: one for a chat or a text, several for a list of texts.
 
-    Raises `BadRequestError` for one that is empty or no prompt at all.
+    `suffix_first` is about texts with a `suffix`; see `infill`. Raises `BadRequestError` for one
+    that is empty or no prompt at all.
     """
     if call.operation == "chat":
         return [_chat_prompt(call, vocabulary, header, reader)]
     if call.operation == "rerank":
         return rank_prompts(call, vocabulary, header)
+    items = _items(call.prompt)
+    if suffix := suffix_of(call.params):
+        return [_infill_prompt(item, suffix, vocabulary, suffix_first) for item in items]
     # In a text to be continued the caller may write control tokens, as nothing else can.
     special = call.operation == "text"
-    return [_text_prompt(item, vocabulary, special=special) for item in _items(call.prompt)]
+    return [_text_prompt(item, vocabulary, special=special) for item in items]
 
 
 def check_fits(prompt: Prompt, window: int) -> None:
@@ -108,10 +115,26 @@ def _is_tokens(item: Any) -> bool:
     return isinstance(item, Sequence) and all(type(token) is int for token in item)
 
 
+def _infill_prompt(
+    item: Any, suffix: str, vocabulary: Vocabulary, suffix_first: bool | None
+) -> Prompt:
+    if isinstance(item, str):
+        tokens = vocabulary.tokenize(item, add_special=False, parse_special=False)
+        prompt = Prompt(tokens, item)
+    else:
+        prompt = _token_prompt(item, vocabulary)
+    prompt.tokens = infill_tokens(vocabulary, prompt.tokens, suffix, suffix_first=suffix_first)
+    return prompt
+
+
 def _text_prompt(item: Any, vocabulary: Vocabulary, *, special: bool) -> Prompt:
     if isinstance(item, str):
         tokens = vocabulary.tokenize(item, add_special=True, parse_special=special)
         return _checked(Prompt(tokens, item))
+    return _checked(_token_prompt(item, vocabulary))
+
+
+def _token_prompt(item: Any, vocabulary: Vocabulary) -> Prompt:
     if not _is_tokens(item):
         raise _no_prompt(item)
     if not all(0 <= token < vocabulary.size for token in item):
@@ -120,7 +143,7 @@ def _text_prompt(item: Any, vocabulary: Vocabulary, *, special: bool) -> Prompt:
             param="prompt",
         )
     raw = b"".join(map(vocabulary.bytes_of, item))
-    return _checked(Prompt(list(item), raw.decode("utf-8", "replace")))
+    return Prompt(list(item), raw.decode("utf-8", "replace"))
 
 
 def _checked(prompt: Prompt) -> Prompt:

@@ -14,12 +14,11 @@ from .checks import Check, bad, integer, switch
 _MAX_CHOICES = 128
 _MAX_TOP_LOGPROBS = 20
 _ALIASES = {"max_completion_tokens": "max_tokens", "repetition_penalty": "repeat_penalty"}
-_NOT_SAMPLING = form.PARAMS | {"chat_template", "chat_template_kwargs", "logprobs"}
+_NOT_SAMPLING = form.PARAMS | {"chat_template", "chat_template_kwargs", "logprobs", "suffix"}
 """Read elsewhere: by the prompt, or below by a rule of their own."""
 _OTHER_OPERATIONS = {
     "functions": "tools",
     "function_call": "tools",
-    "suffix": "filling in the middle",
 }
 
 
@@ -101,19 +100,21 @@ class Sampling:
         sampling = cls(**values, form=form.Form.parse(params))
         if sampling.candidates < sampling.n:
             raise bad("best_of", f"must be at least n ({sampling.n}), not {sampling.best_of}")
-        _check_together(sampling, operation)
+        _check_together(sampling, operation, fills_in=bool(params.get("suffix")))
         return sampling
 
 
-def _check_together(sampling: Sampling, operation: str) -> None:
+def _check_together(sampling: Sampling, operation: str, *, fills_in: bool) -> None:
     """Raises `UnsupportedParamsError` for parameters that have no meaning here."""
-    if operation != "text" and sampling.chooses:
+    if operation != "text" and (sampling.chooses or fills_in):
+        name = "best_of" if sampling.chooses else "suffix"
         raise UnsupportedParamsError(
-            "llamacpp takes best_of for text completions only. Leave it out.", param="best_of"
+            f"llamacpp takes {name} for text completions only. Leave it out.", param=name
         )
-    if sampling.scores_prompt and operation == "chat":
+    if sampling.scores_prompt and (operation == "chat" or fills_in):
+        where = "of a chat" if operation == "chat" else "beside suffix"
         raise UnsupportedParamsError(
-            "llamacpp cannot tell the prompt's log probabilities of a chat: leave out echo or "
+            f"llamacpp cannot tell the prompt's log probabilities {where}: leave out echo or "
             "logprobs.",
             param="echo",
         )

@@ -19,7 +19,13 @@ def choices_of(job: Job, model: Model) -> list[Choice]:
     Raises `ContextWindowExceededError` for a prompt that is too long and `BadRequestError` for one
     that is none.
     """
-    job.prompts = prompts_of(job.call, model.vocabulary, model.header, model.images)
+    job.prompts = prompts_of(
+        job.call,
+        model.vocabulary,
+        model.header,
+        model.images,
+        suffix_first=model.options.spm_infill,
+    )
     for prompt in job.prompts:
         check_fits(prompt, model.window)
     sampling = job.sampling

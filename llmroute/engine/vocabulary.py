@@ -18,6 +18,15 @@ class Marks(NamedTuple):
     end: tuple[int, ...]
 
 
+class InfillMarks(NamedTuple):
+    """Tokens that a model was trained to see around what comes before and after a gap."""
+
+    prefix: int
+    suffix: int
+    middle: tuple[int, ...]
+    """What asks for the text of the gap; empty where the end of the prompt does."""
+
+
 class Vocabulary:
     """The tokens of one loaded model. Lives as long as the model does."""
 
@@ -90,6 +99,16 @@ class Vocabulary:
             (sep,) if lib.llama_vocab_get_add_sep(handle) and sep >= 0 else (),
             (end,) if lib.llama_vocab_get_add_eos(handle) and end >= 0 else (),
         )
+
+    @cached_property
+    def infill(self) -> InfillMarks | None:
+        """What marks texts with a gap; `None` where the model was not trained for that."""
+        lib, handle = self._lib, self.handle
+        prefix, suffix = lib.llama_vocab_fim_pre(handle), lib.llama_vocab_fim_suf(handle)
+        middle = lib.llama_vocab_fim_mid(handle)
+        if prefix < 0 or suffix < 0:
+            return None
+        return InfillMarks(prefix, suffix, (middle,) if middle >= 0 else ())
 
     def is_end(self, token: int) -> bool:
         """Whether a token ends the answer."""

@@ -262,6 +262,7 @@ def test_text_completion_reads_control_tokens(scripted: Scripted) -> None:
         ({"logprobs": 1000}, BadRequestError),
         ({"top_logprobs": 2}, BadRequestError),
         ({"ignore_eos": "yes"}, BadRequestError),
+        ({"echo": True, "logprobs": 1, "suffix": "x"}, UnsupportedParamsError),
         ({"best_of": 1, "n": 2}, BadRequestError),
         ({"temprature": 1}, UnsupportedParamsError),
         ({"grammar": "root ::= x"}, BadRequestError),

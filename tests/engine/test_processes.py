@@ -54,7 +54,9 @@ def told(story: str, model: Path | str) -> str:
 
 @pytest.fixture(scope="module")
 def looping(scripted: Scripted) -> Path:
-    return scripted("on and ", loop=True)
+    names = ("fim_mid", "fim_suf", "fim_pre")  # it can fill in the middle, too
+    marks = {f"tokenizer.ggml.{name}_token_id": token for token, name in enumerate(names)}
+    return scripted("on and ", loop=True, metadata=marks)
 
 
 STORIES = {
@@ -185,6 +187,29 @@ STORIES = {
                 for _ in endless(): raise KeyError
             except KeyError: pass
         assert text(max_tokens=2) == "on and "
+        print("done")
+    """,
+    "a scored prompt that is broken off": """
+        load = {"n_ctx": 100_000}
+        params = {"echo": True, "logprobs": 5, "max_tokens": 0, "load": load}
+        for _ in range(5):
+            stream = open_local(call(prompt=[50] * 90_000, **params), PATIENT)
+            time.sleep(0.05)
+            stream.close()
+        assert text(prompt="Once", **params) == "Once"
+        assert text(max_tokens=2, load=load) == "on and "
+        print("done")
+    """,
+    "odd texts around a gap": """
+        odd = ["\\0", "☺", "☺☺", "\\u2581 ", "<|im_start|>", "\\n" * 5000, "\\uffff", "\\U0010ffff"]
+        for prefix in ["", *odd]:
+            for suffix in odd:
+                assert text(prompt=prefix, suffix=suffix, max_tokens=2, load={"n_ctx": 20_000})
+        for suffix in ["\\ud800", "x" * 30_000, 5, b"x"]:
+            try:
+                text(suffix=suffix, max_tokens=2, load={"n_ctx": 20_000})
+            except BadRequestError: pass
+            else: raise AssertionError(suffix)
         print("done")
     """,
     "memory comes back": """

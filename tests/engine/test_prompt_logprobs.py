@@ -208,6 +208,8 @@ def test_the_first_token_that_a_vocabulary_puts_before_a_text(tmp_path: Path) ->
 
 
 def test_what_makes_no_sense_is_refused(runner: Runner, tiny_random: Path) -> None:
+    with pytest.raises(UnsupportedParamsError, match="beside suffix"):
+        runner(call(tiny_random, echo=True, logprobs=1, suffix="x"))
     messages = [{"role": "user", "content": "Hi"}]
     with pytest.raises(UnsupportedParamsError, match="of a chat"):
         runner(call(tiny_random, messages, echo=True, logprobs=True))

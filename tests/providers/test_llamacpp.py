@@ -113,9 +113,10 @@ def test_what_the_engine_cannot_do_is_never_dropped_in_silence(params, said):
 
 
 def test_filling_in_the_middle():
-    with pytest.raises(UnsupportedParamsError, match="filling in the middle"):
-        _build(_text(suffix="end"))
+    assert _build(_text(suffix="end")).params == {"suffix": "end"}
     assert _build(_text(suffix="")).params == {}
+    with pytest.raises(UnsupportedParamsError, match="suffix"):
+        _build(_chat(suffix="end"))
 
 
 def test_the_best_of_several_answers_cannot_be_streamed():
