@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from llmroute import loaded_models
 from llmroute.engine.handlers import handler_names
-from llmroute.errors import NotFoundError, UnsupportedParamsError
+from llmroute.errors import BadRequestError, NotFoundError, UnsupportedParamsError
 from llmroute.integrations.haystack import (
     LlamaCppChatGenerator,
     LlamaCppGenerator,
@@ -80,6 +80,23 @@ def test_a_component_that_is_gone_holds_no_model(fresh):
     component.run("Hi")
     component.close()
     assert loaded(fresh) == []
+
+
+def test_what_only_texts_have(scripted):
+    marks = {"fim_pre": 2, "fim_suf": 1, "fim_mid": 0}
+    metadata = {f"tokenizer.ggml.{name}_token_id": token for name, token in marks.items()}
+    generator = LlamaCppGenerator(str(scripted("Hello from here.", metadata=metadata)))
+    best = generator.run("Hi", {"best_of": 3, "n": 2})
+    assert best["replies"] == ["Hello from here."] * 2
+    one = generator.run("Hi", {"suffix": "!"})
+    assert one["replies"] == ["Hello from here."]
+    generated = one["meta"][0]["usage"]["completion_tokens"]
+    assert best["meta"][0]["usage"]["completion_tokens"] == 3 * generated
+    scored = generator.run("Hi", {"echo": True, "logprobs": 1, "max_tokens": 0})
+    assert scored["replies"] == ["Hi"]
+    assert scored["meta"][0]["choices"][0]["logprobs"]["token_logprobs"][0] is None
+    with pytest.raises(BadRequestError, match="cannot stream"):
+        generator.run("Hi", {"best_of": 2}, streaming_callback=print)
 
 
 @pytest.mark.parametrize("make", [LlamaCppChatGenerator, LlamaCppGenerator])
