@@ -6,8 +6,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from ..errors import LLMRouteError, ModelUnloadedError, RateLimitError
 from . import context_size, model, native
@@ -19,6 +20,9 @@ from .options import LoadOptions, idle_seconds
 from .scheduler import Scheduler
 from .vectors import VectorScheduler
 
+T = TypeVar("T")
+Task: TypeAlias = Callable[[Scheduler | VectorScheduler], T]
+
 _loading = threading.Lock()
 """One model loads at a time, so that each sees the memory that the one before it has taken."""
 _TELL_SECONDS = 0.05
@@ -29,7 +33,7 @@ class Engine:
     """Loads a model on a thread of its own and runs jobs on it until it is closed.
 
     Only that thread touches native objects. The other methods may be called from any thread and
-    never wait for it, but for `wait_loaded` and `join`.
+    never wait for it, but for `call`, `wait_loaded` and `join`.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Engine:
         self._idle_seconds = idle_seconds(options)
         self._interrupt = Interrupt()
         self._arrived: deque[Job] = deque()
+        self._tasks: deque[tuple[Task[Any], Future[Any]]] = deque()
         self._scheduler: Scheduler | VectorScheduler | None = None
         # Reentrant: a stream may be garbage-collected, and so cancelled, anywhere.
         self._news = threading.Condition(threading.RLock())
@@ -101,6 +106,21 @@ class Engine:
             self.last_used = time.monotonic()
             self._news.notify()
 
+    def call(self, task: Task[T]) -> T:
+        """What `task` returns when it runs on the engine's thread, between two steps.
+
+        Waits for the model to be loaded, and raises what `task` raises, or what the engine closed
+        with.
+        """
+        future: Future[T] = Future()
+        with self._news:
+            if self._closing:
+                raise self.error or _closed()
+            self._tasks.append((task, future))
+            self.last_used = time.monotonic()
+            self._news.notify()
+        return future.result()
+
     def cancel(self, job: Job) -> None:
         """Nobody wants this job's result any more: free its sequence within one step."""
         self._interrupt.cancel(job)
@@ -121,7 +141,7 @@ class Engine:
     def close_if_idle(self) -> bool:
         """Close if the model is loaded and no call uses it; whether it was so."""
         with self._news:
-            if not self._idle or self._arrived:
+            if not self._idle or self._arrived or self._tasks:
                 return False
             self.close()
             return True
@@ -189,9 +209,13 @@ class Engine:
             self.error = self.error or error
         while self._arrived:
             self._arrived.popleft().fail(error)
+        while self._tasks:
+            self._tasks.popleft()[1].set_exception(error)
 
     def _work(self, scheduler: Scheduler | VectorScheduler) -> None:
         while self._has_work(scheduler):
+            while self._tasks:
+                _finish(*self._tasks.popleft(), scheduler)
             while self._arrived:
                 self._begin(self._arrived[0], scheduler)
             try:
@@ -203,10 +227,12 @@ class Engine:
     def _has_work(self, scheduler: Scheduler | VectorScheduler) -> bool:
         """Wait for something to do; `False` when the engine is to close."""
         with self._news:
-            if self._arrived or scheduler.busy or self._closing:
+            if self._arrived or self._tasks or scheduler.busy or self._closing:
                 return not self._closing
             self._idle, self.last_used = True, time.monotonic()
-            called = self._news.wait_for(lambda: self._arrived or self._closing, self._idle_seconds)
+            called = self._news.wait_for(
+                lambda: self._arrived or self._tasks or self._closing, self._idle_seconds
+            )
             self._idle = False
             if not called:
                 self._closing = True
@@ -222,6 +248,13 @@ class Engine:
         with self._news:  # so that it is counted once
             self._arrived.popleft()
             scheduler.add(prepared)
+
+
+def _finish(task: Task[T], future: Future[T], scheduler: Scheduler | VectorScheduler) -> None:
+    try:
+        future.set_result(task(scheduler))
+    except Exception as error:  # noqa: BLE001 - its caller hears of it
+        future.set_exception(as_ours(error))
 
 
 def renew_locks() -> None:

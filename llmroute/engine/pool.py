@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ..errors import ModelUnloadedError
+from ..errors import ModelUnloadedError, NotFoundError
 from . import counting
 from . import engine as engines
 from .engine import Engine
@@ -59,16 +59,36 @@ class Pool:
         progress: Callable[[float], object] | None = None,
     ) -> LoadedModel:
         """Load a model and wait for it. Raises what loading it fails with."""
+        return _describe(self.load(name, load, progress))
+
+    def load(
+        self,
+        name: str,
+        load: Mapping[str, Any],
+        progress: Callable[[float], object] | None = None,
+    ) -> Engine:
+        """The engine of a model, when it is loaded. Raises what loading it fails with."""
         path, options = _target(name, load)
         with self._lock:
             engine = self._engine(path, options)
         engine.wait_loaded(progress)
-        return _describe(engine)
+        return engine
+
+    def find(self, name: str, load: Mapping[str, Any]) -> Engine:
+        """The engine of a model that is loaded or being loaded; `NotFoundError` without one."""
+        path, options = _target(name, load)
+        with self._lock:
+            engine = self._engines.get(_key(path.resolve(), options))
+        if engine is None or not engine.usable:
+            raise NotFoundError(
+                "The model is not loaded, or not with these model_kwargs. Give those of the calls.",
+                param="model_kwargs",
+            )
+        return engine
 
     def _engine(self, path: Path, options: LoadOptions) -> Engine:
         real = path.resolve()
-        stat = real.stat()
-        key = (real, stat.st_mtime_ns, stat.st_size, options)
+        key = _key(real, options)
         engine = self._engines.get(key)
         if engine is None or not engine.usable:
             engine = self._engines[key] = Engine(real, options, self._make_room)
@@ -117,6 +137,11 @@ class Pool:
         """Every model that is loaded or being loaded."""
         with self._lock:
             return [_describe(engine) for engine in self._engines.values() if engine.usable]
+
+
+def _key(real: Path, options: LoadOptions) -> Key:
+    stat = real.stat()
+    return real, stat.st_mtime_ns, stat.st_size, options
 
 
 def _target(name: str, load: Mapping[str, Any]) -> tuple[Path, LoadOptions]:
