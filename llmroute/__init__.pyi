@@ -100,6 +100,9 @@ from .errors import (
     ServiceUnavailableError as ServiceUnavailableError,
 )
 from .errors import (
+    SessionFileError as SessionFileError,
+)
+from .errors import (
     StreamInterruptedError as StreamInterruptedError,
 )
 from .errors import (
@@ -112,7 +115,13 @@ from .errors import (
     UnsupportedParamsError as UnsupportedParamsError,
 )
 from .local_models import (
+    load_session as load_session,
+)
+from .local_models import (
     loaded_models as loaded_models,
+)
+from .local_models import (
+    save_session as save_session,
 )
 from .local_models import (
     unload as unload,

@@ -10,7 +10,8 @@
     │   │   │   ├── ContentPolicyViolationError
     │   │   │   ├── UnsupportedParamsError
     │   │   │   ├── UnsupportedOperationError
-    │   │   │   └── ModelFileError          a local file that is no usable model
+    │   │   │   ├── ModelFileError          a local file that is no usable model
+    │   │   │   └── SessionFileError        a saved session that is damaged or does not fit
     │   │   ├── AuthenticationError         401, and a missing key
     │   │   ├── PermissionDeniedError       403
     │   │   │   └── ProviderRetiredError    the service no longer exists
@@ -184,6 +185,10 @@ class UnsupportedOperationError(BadRequestError):
 
 class ModelFileError(BadRequestError):
     """A local file is not a model this machine can load."""
+
+
+class SessionFileError(BadRequestError):
+    """A file is not a saved session, is damaged, or is of another model or other load options."""
 
 
 class AuthenticationError(APIStatusError):

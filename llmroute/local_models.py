@@ -6,7 +6,9 @@ Importing it loads nothing of llama.cpp; each function does when it is called, a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .engine.loaded import LoadedModel
@@ -30,6 +32,50 @@ def warm_up(
 
     try:
         return pool.warm_up(name, model_kwargs, progress)
+    except LLMRouteError as error:
+        raise located(error, name) from error.__cause__
+
+
+def save_session(model: str, path: str | os.PathLike[str], **model_kwargs: Any) -> int:
+    """Write what a loaded model keeps of ended calls to a file, and return how many tokens it is.
+
+    After `load_session`, in another process too, a prompt that begins like one of those calls is
+    read from where it differs. Calls that are running are left out, and go on. `model_kwargs` are
+    the load options that the calls had. A beginning that several calls had in common counts once.
+
+    The file is there when it is whole, replaces one that was there before, and holds the prompts:
+    only its owner may read it. Raises `NotFoundError` if the model is not loaded,
+    `UnsupportedOperationError` for one that keeps nothing (recurrent, or `prefix_cache=False`),
+    `SessionFileError` where the file cannot be written.
+    """
+    pool, name = _pool(), _name(model)
+    from .engine import session  # the engine, see above
+    from .engine.job import located
+
+    try:
+        return session.save(pool.find(name, model_kwargs), Path(path).expanduser())
+    except LLMRouteError as error:
+        raise located(error, name) from error.__cause__
+
+
+def load_session(model: str, path: str | os.PathLike[str], **model_kwargs: Any) -> int:
+    """Restore what `save_session` wrote, and return how many tokens that is.
+
+    Loads the model if need be, with the load options `model_kwargs`. Fewer tokens than were saved
+    means that the cache had no room for all: those used last come first. What the model kept before
+    makes room, running calls don't.
+
+    Load only files that you wrote. Raises `NotFoundError` for a missing file and `SessionFileError`
+    for one that is damaged, or was saved of another model, with other load options or by another
+    llama-cpp-python; the model stays as it was then.
+    """
+    pool, name = _pool(), _name(model)
+    from .engine import session, session_file  # the engine, see above
+    from .engine.job import located
+
+    try:
+        with session_file.read_session(Path(path).expanduser()) as file:
+            return session.restore(pool.load(name, model_kwargs), file)
     except LLMRouteError as error:
         raise located(error, name) from error.__cause__
 

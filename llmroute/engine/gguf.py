@@ -11,7 +11,14 @@ import re
 from ..errors import NotFoundError
 from .gguf_header import ArrayInfo, GGUFHeader, read_any_header, read_array, refused
 
-__all__ = ["ArrayInfo", "GGUFHeader", "read_any_header", "read_array", "read_header"]
+__all__ = [
+    "ArrayInfo",
+    "GGUFHeader",
+    "other_parts",
+    "read_any_header",
+    "read_array",
+    "read_header",
+]
 
 # Limits and names that llama.cpp asserts (src/llama-hparams.h, src/llama-model.cpp; found by
 # flipping bits and setting values until the process died, llama.cpp 0c1e57098).
@@ -39,7 +46,7 @@ def read_header(path: str | os.PathLike[str]) -> GGUFHeader:
     """
     header = read_any_header(path)
     _check_kind(header)
-    parts = _parts(header)
+    parts = other_parts(header)
     _check_sizes(header)
     _check_vocabulary(header)
     if not any(part.tensors for part in [header, *parts]):
@@ -61,7 +68,7 @@ def _check_kind(header: GGUFHeader) -> None:
         raise refused(header.path, "does not say which architecture it has")
 
 
-def _parts(header: GGUFHeader) -> list[GGUFHeader]:
+def other_parts(header: GGUFHeader) -> list[GGUFHeader]:
     """The other parts of a model that was split over several files."""
     number, count = header.metadata.get("split.no"), header.metadata.get("split.count")
     if not isinstance(count, int) or count < 2:

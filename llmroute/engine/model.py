@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ModelFileError
+from ..errors import InternalServerError, ModelFileError
 from . import machine, native
 from .batch import Batch
 from .context_size import head_length
@@ -133,6 +133,33 @@ class Model:
         """The first position a sequence still has in every layer."""
         return int(self.lib.llama_memory_seq_pos_min(self._memory, sequence))
 
+    def drop_beginning(self, sequence: int, length: int) -> None:
+        """Drop the first `length` tokens of what is kept of a sequence; `share` puts them back."""
+        if length:
+            self.lib.llama_memory_seq_rm(self._memory, sequence, 0, length)
+
+    def state(self, sequence: int) -> bytearray:
+        """What the cache holds of a sequence, for `restore`."""
+        size = self.lib.llama_state_seq_get_size(self.context, sequence)
+        state = bytearray(size)
+        copied = self.lib.llama_state_seq_get_data(self.context, _bytes(state), size, sequence)
+        if not size or copied != size:
+            raise InternalServerError("llama.cpp cannot save what its cache holds.")
+        return state
+
+    def restore(self, sequence: int, state: bytearray) -> None:
+        """Fill a sequence with what `state` returned once, for this model loaded like this.
+
+        Raises `InternalServerError` if llama.cpp does not take it; the sequence is empty then.
+        """
+        size = len(state)
+        with native.logged_errors() as errors:
+            read = self.lib.llama_state_seq_set_data(self.context, _bytes(state), size, sequence)
+        if read != size:
+            self.forget(sequence)  # some layers may have it
+            reasons = f": {' / '.join(errors)}" if errors else ""
+            raise InternalServerError(f"llama.cpp does not take what was saved{reasons}.")
+
     def vector(self, sequence: int) -> np.ndarray[Any, Any]:
         """The vector (or the ranks) of a sequence of the last batch; valid until the next one."""
         ranks = self.lib.llama_pooling_type(self.context) == RANK
@@ -214,6 +241,10 @@ class VocabularyOnly:
         """Give the memory back. The vocabulary may not be used afterwards."""
         self._lib.llama_model_free(self._model)
         self._model = None
+
+
+def _bytes(data: bytearray) -> Any:
+    return (ctypes.c_uint8 * len(data)).from_buffer(data)
 
 
 def _failed(path: Path, problem: str, errors: list[str]) -> ModelFileError:

@@ -49,6 +49,9 @@ _SYMBOLS = (
     "llama_sampler_init_penalties",
     "llama_sampler_sample",
     "llama_set_abort_callback",
+    "llama_state_seq_get_data",
+    "llama_state_seq_get_size",
+    "llama_state_seq_set_data",
     "llama_token_to_piece",
     "llama_tokenize",
     "llama_vocab_is_eog",
@@ -86,6 +89,14 @@ def library() -> Any:
     _log.install(bindings)
     bindings.llama_backend_init()
     return bindings
+
+
+def version() -> str:
+    """The release of llama-cpp-python."""
+    library()
+    from llama_cpp import __version__  # as above
+
+    return str(__version__)
 
 
 @functools.cache

@@ -68,6 +68,11 @@ class Scheduler:
                 choice.computed = 0  # nothing of it is kept
             self._fail(batched, InternalServerError(f"llama_decode failed with code {result}."))
 
+    def settled(self) -> Sequences:
+        """The sequences, with nothing left of calls that were broken off."""
+        self._drop_cancelled()
+        return self._sequences
+
     def fail_all(self, error: Exception) -> None:
         """End every job with an error."""
         self._fail([*self.active, *self.waiting], error)

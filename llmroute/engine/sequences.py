@@ -14,12 +14,14 @@ Belongs to the engine's thread.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import count
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
+from ..errors import InternalServerError
+from .held import Holder, Kept, Pin, count_cells, first_parts, parts_of, shared_length
 from .job import Choice, Part
 from .model import Model
+from .session_file import SavedSequence
 
 _HEADROOM = 128
 """Cells kept free for the tokens of an answer to come, when deciding whether it can start."""
@@ -30,38 +32,6 @@ _WORTH_PINNING = 32
 _LAST_WORDS = 8
 """Tokens that end a prompt and may be written otherwise once an answer follows: a template's
 opening of the thinking."""
-
-
-@dataclass(eq=False, slots=True)
-class Kept:
-    """What an answer left behind."""
-
-    sequence: int
-    tokens: list[int]
-    parts: tuple[Part, ...]
-
-    @property
-    def computed(self) -> int:
-        """All of its tokens are in the cache."""
-        return len(self.tokens)
-
-
-@dataclass(eq=False, slots=True)
-class Pin:
-    """The window before a place where prompts part. It takes a holder of all that is before the
-    place to go on from there."""
-
-    sequence: int
-    tokens: list[int]
-    """All that is before the place."""
-
-    @property
-    def computed(self) -> int:
-        """How many tokens that is."""
-        return len(self.tokens)
-
-
-Holder: TypeAlias = Choice | Kept
 
 
 class Start(NamedTuple):
@@ -86,7 +56,8 @@ class Sequences:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._keeps = model.can_share and model.options.prefix_cache
+        self.keeps: bool = model.can_share and model.options.prefix_cache
+        """Whether anything stays of answers that ended."""
         self._free = list(range(model.sequences))
         self._kept: list[Kept | Pin] = []
         """Least recently used first."""
@@ -116,7 +87,7 @@ class Sequences:
         return start
 
     def _others(self, choice: Choice, active: Collection[Choice]) -> Iterable[Holder]:
-        if self._keeps and not choice.prompt.unscored:
+        if self.keeps and not choice.prompt.unscored:
             return [*active, *(kept for kept in reversed(self._kept) if isinstance(kept, Kept))]
         if self._model.can_share:  # answers to one prompt of one call, which score it together
             return [other for other in active if other.prompt is choice.prompt]
@@ -141,14 +112,11 @@ class Sequences:
 
     def has_cells(self, choice: Choice, start: Start, active: Iterable[Choice]) -> bool:
         """Whether a choice fits beside the active ones. What is only kept makes room."""
-        longest: dict[int, int] = {}
-        inherited = _first_parts(start.source, start.length) if start.source else ()
+        inherited = first_parts(start.source, start.length) if start.source else ()
         parts = [*inherited, Part(-1, _growth(choice, inherited))]
         for other in active:
             parts += [*other.inherited, Part(other.part, _growth(other, other.inherited))]
-        for part in parts:
-            longest[part.owner] = max(part.length, longest.get(part.owner, 0))
-        return sum(longest.values()) <= self._model.cells
+        return count_cells(parts) <= self._model.cells
 
     def begin(self, choice: Choice, start: Start) -> None:
         """Give a choice a sequence, with the beginning that was found for it."""
@@ -166,7 +134,7 @@ class Sequences:
             if not self._copy(choice.sequence, start):
                 self._model.forget(choice.sequence)
                 source, start = None, Start(parting=start.parting)
-        choice.inherited = _first_parts(source, start.length) if source else ()
+        choice.inherited = first_parts(source, start.length) if source else ()
         choice.computed = start.length
         choice.places = self._places(choice, start.parting)
         self.pin(choice)
@@ -207,7 +175,7 @@ class Sequences:
 
     def _places(self, choice: Choice, parting: int) -> list[int]:
         """Where a prompt is worth pinning: where it parts from another, and before its end."""
-        if not (self._keeps and self._model.window_layers):
+        if not (self.keeps and self._model.window_layers):
             return []
         end = choice.prompt.whole(len(choice.prompt.tokens) - _LAST_WORDS)
         places = [parting, end] if parting < end else [end]
@@ -242,7 +210,7 @@ class Sequences:
         """A choice has ended: keep what is computed of it."""
         kept = Kept(choice.sequence, choice.tokens[: choice.computed], parts_of(choice))
         self._kept.append(kept)
-        if not self._keeps or not kept.tokens:
+        if not self.keeps or not kept.tokens:
             self._drop(kept)
             return
         self._model.cut(kept.sequence, kept.computed)  # a decode may have been broken off
@@ -266,6 +234,107 @@ class Sequences:
         self._drop(self._kept[0])
         return True
 
+    # Saving and restoring
+
+    @property
+    def kept(self) -> list[Kept | Pin]:
+        """What ended answers left, the most recently used first."""
+        return self._kept[::-1]
+
+    def save(self, kept: Kept | Pin, written: Iterable[Kept | Pin]) -> SavedSequence | None:
+        """What the cache holds of it; the beginning that it has in common with one of `written` is
+        left out. `None` if it is not kept any more."""
+        if kept not in self._kept:
+            return None
+        if isinstance(kept, Pin):
+            start, state = self._seen_from(kept.computed), self._model.state(kept.sequence)
+            return SavedSequence(kept.tokens, start, state, pin=True)
+        start, source = 0, kept
+        # With a sliding window a beginning is in the same cells in some layers only.
+        for other in written if not self._model.window_layers else ():
+            if isinstance(other, Kept) and other in self._kept:
+                common = shared_length(kept, other)
+                start, source = (common, other) if common > start else (start, source)
+        self._model.drop_beginning(kept.sequence, start)
+        try:
+            return SavedSequence(kept.tokens, start, self._model.state(kept.sequence))
+        finally:
+            self._model.share(source.sequence, kept.sequence, 0, start)
+
+    def restore(
+        self, saved: SavedSequence, newer: Sequence[Kept | Pin], active: Collection[Choice]
+    ) -> Kept | Pin | None:
+        """Keep what was saved; `None` if there is no room for it, or nothing to go before it.
+
+        What was kept before makes room, but not those of `newer`, which were used after it.
+        """
+        known = next((other for other in self._kept if self._does_for(other, saved)), None)
+        if known:
+            return known
+        before = saved.tokens if saved.pin else saved.tokens[: saved.start]
+        source = self._holder(before, active)
+        if before and not source:
+            return None
+        kept = self._as_kept(saved, source)
+        staying = [*active, *(other for other in self._kept if other in newer or other is source)]
+        if not self._make_room(kept, staying) or not self._fill(kept, saved.state):
+            return None
+        if source and not saved.pin:
+            self._model.share(source.sequence, kept.sequence, 0, saved.start)
+        at = self._kept.index(newer[-1]) if newer and newer[-1] in self._kept else len(self._kept)
+        self._kept.insert(at, kept)
+        return kept
+
+    def _does_for(self, other: Kept | Pin, saved: SavedSequence) -> bool:
+        """Whether there is no use in restoring what was saved."""
+        longer = not self._model.window_layers and other.tokens[: len(saved.tokens)] == saved.tokens
+        return isinstance(other, Pin) == saved.pin and (longer or other.tokens == saved.tokens)
+
+    def _holder(self, tokens: list[int], active: Iterable[Choice]) -> Holder | None:
+        """Who has these tokens in the cache."""
+        holders: list[Holder] = [kept for kept in self._kept if isinstance(kept, Kept)]
+        length = len(tokens)
+        for other in [*holders, *active] if tokens else []:
+            if other.computed >= length and other.tokens[:length] == tokens:
+                return other
+        return None
+
+    def _as_kept(self, saved: SavedSequence, source: Holder | None) -> Kept | Pin:
+        if saved.pin:
+            return Pin(-1, saved.tokens)
+        inherited = first_parts(source, saved.start) if source else ()
+        own = Part(next(self._parts), len(saved.tokens) - saved.start)
+        return Kept(-1, saved.tokens, (*inherited, own))
+
+    def _make_room(self, kept: Kept | Pin, staying: Collection[Holder | Pin]) -> bool:
+        """Free a sequence and cells for one more, if that can be done without those that stay."""
+        going = [other for other in self._kept if other not in staying]
+        if not self._have_cells([kept, *staying]) or not (self._free or going):
+            return False
+        while not self._free or not self._have_cells([kept, *staying, *going]):
+            self._drop(going.pop(0))
+        return True
+
+    def _have_cells(self, holders: Iterable[Holder | Pin]) -> bool:
+        """Whether the cache has as many cells. A pin's may be those of another, but need not be."""
+        parts: list[Part] = []
+        for place, holder in enumerate(holders):
+            if isinstance(holder, Pin):
+                parts.append(Part(-1 - place, min(holder.computed, self._model.window_layers)))
+            else:
+                parts += parts_of(holder)
+        return count_cells(parts) <= self._model.cells
+
+    def _fill(self, kept: Kept | Pin, state: bytearray) -> bool:
+        try:
+            self._model.restore(self._free[-1], state)
+        except InternalServerError:
+            if min(kept.tokens) >= 0:
+                raise
+            return False  # an image may take more cells than are counted
+        kept.sequence = self._free.pop()
+        return True
+
     def _drop(self, kept: Kept | Pin) -> None:
         self._kept.remove(kept)
         self._release(kept.sequence)
@@ -275,26 +344,10 @@ class Sequences:
         self._free.append(sequence)
 
 
-def parts_of(holder: Holder) -> tuple[Part, ...]:
-    """The runs of cells a sequence is made of, in their order."""
-    if isinstance(holder, Kept):
-        return holder.parts
-    own = holder.computed - sum(part.length for part in holder.inherited)
-    return (*holder.inherited, Part(holder.part, own))
-
-
 def _growth(choice: Choice, inherited: Iterable[Part]) -> int:
     """Cells of its own a choice has or is going to need soon."""
     own = len(choice.tokens) - sum(part.length for part in inherited)
     return own + min(choice.answer.remaining, _HEADROOM)
-
-
-def _first_parts(holder: Holder, length: int) -> tuple[Part, ...]:
-    parts = []
-    for part in parts_of(holder):
-        parts.append(Part(part.owner, min(part.length, length)))
-        length -= parts[-1].length
-    return tuple(part for part in parts if part.length)
 
 
 def common_length(one: Sequence[int], other: Sequence[int], most: int) -> int:
