@@ -10,8 +10,8 @@ from ..providers.base import LocalCall
 from . import extra as extra  # first of the engine's modules
 from .files import find_model
 from .gguf import read_header
-from .model import VocabularyOnly
 from .prompt import prompts_of
+from .vocabulary_only import VocabularyOnly
 
 _lock = threading.Lock()
 """Guards the vocabularies and everything done with them."""

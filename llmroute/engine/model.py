@@ -16,6 +16,7 @@ from ..errors import InternalServerError, ModelFileError
 from . import machine, native
 from .batch import Batch
 from .context_size import head_length
+from .encoder_trial import try_encoder
 from .gguf_header import GGUFHeader
 from .options import LoadOptions
 from .pooling import RANK, pooling_of
@@ -197,6 +198,8 @@ def load(
     """
     lib, path = native.library(), header.path
     _warn_about_gpu(lib, options)
+    if options.mmproj is not None:
+        try_encoder(path, Path(options.mmproj), go_on)
     with native.logged_errors() as errors:
         model = _load_weights(lib, path, options, go_on)
         if not model:
@@ -221,35 +224,13 @@ def load(
     return loaded
 
 
-class VocabularyOnly:
-    """A model of which only the vocabulary is loaded."""
-
-    def __init__(self, path: Path) -> None:
-        self._lib = native.library()
-        params = self._lib.llama_model_default_params()
-        params.vocab_only = True
-        with native.logged_errors() as errors:
-            self._model = self._lib.llama_model_load_from_file(bytes(path), params)
-        if not self._model:
-            raise _failed(path, "llama.cpp cannot load its vocabulary", errors)
-        self.vocabulary = Vocabulary(self._lib, self._model)
-        if not self.vocabulary.usable:
-            self.free()
-            raise _failed(path, "has no tokenizer", [])
-
-    def free(self) -> None:
-        """Give the memory back. The vocabulary may not be used afterwards."""
-        self._lib.llama_model_free(self._model)
-        self._model = None
-
-
 def _bytes(data: bytearray) -> Any:
     return (ctypes.c_uint8 * len(data)).from_buffer(data)
 
 
 def _failed(path: Path, problem: str, errors: list[str]) -> ModelFileError:
-    reasons = f": {' / '.join(errors[-3:])}" if errors else ""
-    return ModelFileError(f"{path}: {problem}{reasons}.", provider="llamacpp", url=str(path))
+    words = native.last_words(errors)
+    return ModelFileError(f"{path}: {problem}{words}.", provider="llamacpp", url=str(path))
 
 
 def _load_weights(

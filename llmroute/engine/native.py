@@ -7,7 +7,7 @@ import functools
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -163,6 +163,11 @@ class _Log:
             yield
         finally:
             del self._expected[thread]
+
+
+def last_words(errors: Sequence[str]) -> str:
+    """The last of the errors that llama.cpp logged, to follow a sentence about what failed."""
+    return f": {' / '.join(errors[-3:])}" if errors else ""
 
 
 _log = _Log()

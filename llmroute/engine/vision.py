@@ -11,13 +11,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import BadRequestError, InternalServerError, ModelFileError
 from . import machine, native
 from .images import check_image
-from .mmproj import check_encoder
 from .options import LoadOptions
 
 # enum mtmd_input_chunk_type
@@ -51,8 +49,10 @@ Piece: TypeAlias = list[int] | Picture
 class ImageReader:
     """Makes an image into what the model reads."""
 
-    def __init__(self, model: Any, path: str, options: LoadOptions) -> None:
-        check_encoder(Path(path))
+    def __init__(
+        self, model: Any, path: str, options: LoadOptions, *, compute: bool = True
+    ) -> None:
+        """With `compute=False` images go all the way through it, but nothing is computed."""
         self._lib = lib = native.multimodal()
         self._at_once = min(options.n_ubatch or options.n_batch, options.n_batch)
         params = lib.mtmd_context_params_default()
@@ -61,12 +61,14 @@ class ImageReader:
         params.warmup = False
         params.n_threads = options.n_threads or machine.cores()
         params.flash_attn_type = native.library().LLAMA_FLASH_ATTN_TYPE_DISABLED
+        if not compute:
+            params.cb_eval = self._stop = native.library().ggml_backend_sched_eval_callback(_first)
         with native.logged_errors() as errors:
             self._context = lib.mtmd_init_from_file(os.fsencode(path), model, params)
         if not self._context:
-            reasons = f": {' / '.join(errors[-3:])}" if errors else ""
+            words = native.last_words(errors)
             raise ModelFileError(
-                f"{path} does not fit the model, or llama.cpp cannot load it{reasons}.",
+                f"{path} does not fit the model, or llama.cpp cannot load it{words}.",
                 provider="llamacpp",
                 url=path,
                 param="mmproj",
@@ -80,13 +82,18 @@ class ImageReader:
         chunks = self._chunks(data)
         return [self._piece(data, chunks, part) for part in range(self._count(chunks))]
 
+    def encode(self, picture: Picture) -> Any:
+        """Compute what the model reads of an image; returns mtmd's handle of it."""
+        chunk = self._lib.mtmd_input_chunks_get(self._chunks(picture.data), picture.part)
+        if self._lib.mtmd_encode_chunk(self._context, chunk):
+            raise InternalServerError("The image encoder failed.")
+        return chunk
+
     def read(
         self, picture: Picture, context: Any, *, position: int, sequence: int, batch_size: int
     ) -> int:
         """Encode an image and put it into a sequence; returns the result of `llama_decode`."""
-        chunk = self._lib.mtmd_input_chunks_get(self._chunks(picture.data), picture.part)
-        if self._lib.mtmd_encode_chunk(self._context, chunk):
-            raise InternalServerError("The image encoder failed.")
+        chunk = self.encode(picture)
         after = native.library().llama_pos(0)
         return int(
             self._lib.mtmd_helper_decode_image_chunk(
@@ -177,3 +184,9 @@ class ImageReader:
         if self._last is not None:
             self._lib.mtmd_input_chunks_free(self._last[1])
             self._last = None
+
+
+def _first(_node: object, asked: bool, _data: object) -> bool:
+    """Tells ggml, which asks of each node whether its result is wanted, and then whether to go on:
+    the first one's is, and then no."""
+    return asked

@@ -25,12 +25,14 @@ def write_mmproj(
     seed: int = 0,
     model_width: int = 64,
     metadata: Mapping[str, Value] | None = None,
+    shapes: Mapping[str, tuple[int, ...] | None] | None = None,
 ) -> Path:
     """Write a CLIP encoder with LLaVA's projector, and random weights, and return its path.
 
     It fits a model whose embedding has `model_width` numbers, as those of `write_random` have. An
     image is scaled to 56x56 pixels and becomes `IMAGE_TOKENS` embeddings, which depend on its
-    every pixel. `metadata` adds to the file's metadata or replaces it.
+    every pixel. `metadata` adds to the file's metadata or replaces it; `shapes` gives tensors other
+    shapes, or leaves them out (`None`), which makes an encoder that is not sound.
     """
     rng = random.Random(seed)
 
@@ -64,6 +66,9 @@ def write_mmproj(
         tensors += [*norm(f"{block}.ln1"), *norm(f"{block}.ln2")]
     tensors += linear("mm.0", _WIDTH, model_width)
     tensors += linear("mm.2", model_width, model_width)
+    for name, shape in (shapes or {}).items():
+        place = next(n for n, tensor in enumerate(tensors) if tensor.name == name)
+        tensors[place : place + 1] = [] if shape is None else [noise(name, *shape)]
     return write_gguf(Path(path), _metadata(model_width) | dict(metadata or {}), tensors)
 
 

@@ -109,6 +109,32 @@ STORIES = {
         LOAD["mmproj"] = sys.argv[2]
         print(ask("What?", part(png(RED))) == RED_ANSWER)
     """,
+    "encoders over which llama.cpp ends the process": """
+        from llmroute.testing.tiny_mmproj import write_mmproj
+        projector = "clip.projector_type"
+        for number, (metadata, shapes) in enumerate([
+            ({projector: "qwen2vl_merger"}, {}),
+            ({projector: "qwen3vl_merger"}, {}),
+            ({projector: "yasa2"}, {}),
+            ({"clip.use_gelu": 1}, {}),
+            ({"clip.has_audio_encoder": [0]}, {}),
+            ({"clip.vision.projection_dim": [64]}, {}),
+            ({}, {"mm.0.weight": (32, 2)}),
+            ({}, {"mm.2.bias": None}),
+            ({}, {"v.blk.0.attn_q.weight": None}),
+            ({}, {"v.blk.0.attn_k.weight": (32, 7)}),
+            ({}, {"v.blk.0.ffn_up.weight": (64, 32)}),
+            ({}, {"v.class_embd": (32, 3)}),
+        ]):
+            LOAD["mmproj"] = f"{sys.argv[2]}.{number}"
+            write_mmproj(LOAD["mmproj"], metadata=metadata, shapes=shapes)
+            try:
+                print("taken", metadata, shapes, ask("What?", part(png(RED))))
+            except ModelFileError as error:
+                assert "llama.cpp ends over it" in error.message, error.message
+        LOAD["mmproj"] = sys.argv[2]
+        print(ask("What?", part(png(RED))) == RED_ANSWER)
+    """,
     "encoders with flipped bits in the header": """
         whole = open(sys.argv[2], "rb").read()
         rng = random.Random(2)

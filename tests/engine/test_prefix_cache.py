@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmroute import completion
-from llmroute.engine.model import VocabularyOnly
 from llmroute.engine.sequences import common_length
+from llmroute.engine.vocabulary_only import VocabularyOnly
 from llmroute.local_models import unload, warm_up
 from llmroute.providers.base import LocalToken
 from llmroute.transport.local import open_local
