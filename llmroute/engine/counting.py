@@ -8,15 +8,17 @@ from pathlib import Path
 
 from ..providers.base import LocalCall
 from . import extra as extra  # first of the engine's modules
-from .files import find_model
+from .files import find_model, registered_options
 from .gguf import read_header
+from .kv_overrides import Overrides
+from .options import LoadOptions
 from .prompt import prompts_of
 from .vocabulary_only import VocabularyOnly
 
 _lock = threading.Lock()
 """Guards the vocabularies and everything done with them."""
-_vocabularies: dict[Path, tuple[tuple[int, int], VocabularyOnly]] = {}
-"""By file, with its time of change and size."""
+_vocabularies: dict[Path, tuple[tuple[int, int, Overrides], VocabularyOnly]] = {}
+"""By file, with its time of change, its size and what is overridden of it."""
 
 
 def count_tokens(call: LocalCall) -> int:
@@ -26,9 +28,10 @@ def count_tokens(call: LocalCall) -> int:
     `forget`. Raises as the call itself would for a bad file or prompt.
     """
     path = find_model(call.path).resolve()
-    header = read_header(path)
+    load = LoadOptions.parse({**registered_options(call.path), **call.load})
+    header = read_header(path, load.kv_overrides)
     with _lock:
-        vocabulary = _loaded(path).vocabulary
+        vocabulary = _loaded(path, load.kv_overrides).vocabulary
         return sum(len(prompt.tokens) for prompt in prompts_of(call, vocabulary, header))
 
 
@@ -40,15 +43,15 @@ def forget(path: Path) -> None:
             vocabulary.free()
 
 
-def _loaded(path: Path) -> VocabularyOnly:
+def _loaded(path: Path, overrides: Overrides) -> VocabularyOnly:
     stat = path.stat()
-    version = (stat.st_mtime_ns, stat.st_size)
+    version = (stat.st_mtime_ns, stat.st_size, overrides)
     known, vocabulary = _vocabularies.get(path, (None, None))
     if vocabulary is None or known != version:
         if vocabulary is not None:
             vocabulary.free()
             del _vocabularies[path]
-        vocabulary = VocabularyOnly(path)
+        vocabulary = VocabularyOnly(path, overrides)
         _vocabularies[path] = (version, vocabulary)
     return vocabulary
 

@@ -182,7 +182,8 @@ class Engine:
 
     def _load(self) -> tuple[model.Model, native.Flag]:
         with _loading:
-            header, limit = read_header(self.path), memory_limit()
+            header = read_header(self.path, self.options.kv_overrides)
+            limit = memory_limit()
             self._reserve(needed_bytes(header, self.options, self.options.n_ctx or 0), limit)
             n_ctx = context_size.choose(header, self.options, limit.size)
             size = needed_bytes(header, self.options, n_ctx)

@@ -9,7 +9,15 @@ import os
 import re
 
 from ..errors import NotFoundError
-from .gguf_header import ArrayInfo, GGUFHeader, read_any_header, read_array, refused
+from .gguf_header import (
+    ArrayInfo,
+    GGUFHeader,
+    TensorInfo,
+    read_any_header,
+    read_array,
+    refused,
+)
+from .kv_overrides import Overrides, overridden
 
 __all__ = [
     "ArrayInfo",
@@ -35,8 +43,9 @@ _HEAD_TENSORS = {
 _SPLIT_NAME = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 
 
-def read_header(path: str | os.PathLike[str]) -> GGUFHeader:
-    """The header of a model, checked as far as a header can tell that llama.cpp will take it.
+def read_header(path: str | os.PathLike[str], overrides: Overrides = ()) -> GGUFHeader:
+    """The header of a model, checked as far as a header can tell that llama.cpp will take it, with
+    `overrides` in place of settings of the file.
 
     A model in several parts is named by its first part; all parts are checked. The result is kept
     until the file changes.
@@ -44,7 +53,7 @@ def read_header(path: str | os.PathLike[str]) -> GGUFHeader:
     Raises `NotFoundError` for a missing file or part, `ModelFileError` for a directory, a file
     that is no GGUF, is cut off or damaged, or holds something other than a model.
     """
-    header = read_any_header(path)
+    header = overridden(read_any_header(path), overrides)
     _check_kind(header)
     parts = other_parts(header)
     _check_sizes(header)
@@ -52,6 +61,12 @@ def read_header(path: str | os.PathLike[str]) -> GGUFHeader:
     if not any(part.tensors for part in [header, *parts]):
         raise refused(header.path, "holds a vocabulary without weights")
     return header
+
+
+def all_tensors(header: GGUFHeader) -> dict[str, TensorInfo]:
+    """The tensors of a model, of all its parts."""
+    headers = [header, *other_parts(header)]
+    return {name: tensor for part in headers for name, tensor in part.tensors.items()}
 
 
 def _check_kind(header: GGUFHeader) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from . import native
-from .gguf import other_parts, read_any_header, read_header
+from .gguf import other_parts, read_any_header
 from .gguf_header import GGUFHeader
 from .options import LoadOptions
 from .session_file import Identity
@@ -16,22 +16,29 @@ from .session_file import Identity
 _SAMPLES, _SAMPLE = 256, 4096
 """How many places of a file are looked at, and how many bytes of each. Reading a whole model takes
 longer than reading most prompts."""
+_POSITIONS = (
+    *("rope_scaling_type", "rope_freq_base", "rope_freq_scale", "yarn_ext_factor"),
+    *("yarn_attn_factor", "yarn_beta_fast", "yarn_beta_slow", "yarn_orig_ctx"),
+)
+"""Options that decide how positions are written into keys."""
 
 
 def identity_of(path: Path, options: LoadOptions, n_ctx: int) -> Identity:
     """The identity of a model that is loaded. `n_ctx` is its context window, in tokens."""
-    header = read_header(path)
+    header = read_any_header(path)
     files = [header, *other_parts(header)]
     return {
         "model": _fingerprint(files),
         "mmproj": options.mmproj and _fingerprint([read_any_header(options.mmproj)]),
+        "lora_path": options.lora_path and _fingerprint([read_any_header(options.lora_path)]),
+        "lora_scale": options.lora_scale,
+        "kv_overrides": repr(options.kv_overrides),
         "llama-cpp-python": native.version(),
         "type_k": options.type_k,
         "type_v": options.type_v,
         "flash_attn": options.flash_attn,
         "swa_full": options.swa_full,
-        "rope_freq_base": options.rope_freq_base,
-        "rope_freq_scale": options.rope_freq_scale,
+        **{name: getattr(options, name) for name in _POSITIONS},
         "a context beyond the original one": _is_extended(files, n_ctx),
         # llama.cpp's own switch for how it writes quantised caches.
         "LLAMA_ATTN_ROT_DISABLE": os.environ.get("LLAMA_ATTN_ROT_DISABLE"),

@@ -56,10 +56,9 @@ def _parsed(text: str) -> int:
 
 def needed_bytes(header: GGUFHeader, options: LoadOptions, n_ctx: int) -> int:
     """What a model takes: its files, as if all were read into memory, and its cache."""
-    encoder = 0
-    if options.mmproj is not None and os.path.isfile(options.mmproj):
-        encoder = os.path.getsize(options.mmproj)
-    return header.file_size + encoder + n_ctx * (cache_bytes(header, options) or 0)
+    beside = [file for file in (options.mmproj, options.lora_path) if file and os.path.isfile(file)]
+    files = header.file_size + sum(os.path.getsize(file) for file in beside)
+    return files + n_ctx * (cache_bytes(header, options) or 0)
 
 
 def check_allowed(needed: int, limit: Limit) -> None:

@@ -13,40 +13,25 @@ from typing import Any
 import numpy as np
 
 from ..errors import InternalServerError, ModelFileError
-from . import machine, native
+from . import native
 from .batch import Batch
-from .context_size import head_length
 from .encoder_trial import try_encoder
+from .gguf import all_tensors
 from .gguf_header import GGUFHeader
+from .lora import check_adapter, put_on
 from .options import LoadOptions
-from .pooling import RANK, pooling_of
+from .params import can_share, context_params, warn_about_gpu, weights_params
+from .pooling import RANK
 from .vision import ImageReader, Picture
 from .vocabulary import Vocabulary
 
 DECODED, NO_ROOM, ABORTED = 0, 1, 2
 """What `decode` returns; negative values are failures."""
 
-_FLASH_HEAD_LENGTH = 64
-"""On the CPU flash attention skips what other sequences have in the cache; with heads shorter than
-this, as no real model has them, it is slower all the same."""
-_KEPT = 4
-"""Ended answers whose tokens are kept for prompts that begin alike; more if more run at once."""
 _SCORE_BYTES = 64 * 2**20
 """What the scores of a prompt's tokens may take in one step; with a large vocabulary those of a
 whole batch would be half a gigabyte, and llama.cpp keeps the room for ever."""
 _SCORE_SIZE = 4
-_TEXTS = 64
-"""Texts that can get their vectors in one step. They take no memory of their own."""
-_CACHE_TYPES = {
-    "f32": "GGML_TYPE_F32",
-    "f16": "GGML_TYPE_F16",
-    "q8_0": "GGML_TYPE_Q8_0",
-    "q5_1": "GGML_TYPE_Q5_1",
-    "q5_0": "GGML_TYPE_Q5_0",
-    "q4_1": "GGML_TYPE_Q4_1",
-    "q4_0": "GGML_TYPE_Q4_0",
-    "iq4_nl": "GGML_TYPE_IQ4_NL",
-}
 
 
 class Model:
@@ -77,7 +62,7 @@ class Model:
         self.sequences: int = lib.llama_n_seq_max(context)
         self.window_layers: int = lib.llama_model_n_swa(model)
         """Tokens that layers with a sliding window look back; 0 without such layers."""
-        self.can_share = _can_share(lib, model)
+        self.can_share = can_share(lib, model)
         """Whether one sequence's beginning can be copied to another."""
         self.images: ImageReader | None = None
         """Reads images; `None` for a model loaded without an encoder for them."""
@@ -197,7 +182,11 @@ def load(
     Raises `ModelFileError` with llama.cpp's own words.
     """
     lib, path = native.library(), header.path
-    _warn_about_gpu(lib, options)
+    warn_about_gpu(lib, options)
+    if options.numa is not None:
+        native.use_numa(options.numa)
+    if options.lora_path is not None:
+        check_adapter(Path(options.lora_path), header, all_tensors(header))
     if options.mmproj is not None:
         try_encoder(path, Path(options.mmproj), go_on)
     with native.logged_errors() as errors:
@@ -205,7 +194,7 @@ def load(
         if not model:
             raise _failed(path, "llama.cpp cannot load it", errors)
         context = lib.llama_init_from_model(
-            model, _context_params(lib, model, header, options, n_ctx, abort)
+            model, context_params(lib, model, header, options, n_ctx, abort)
         )
         if not context:
             lib.llama_model_free(model)
@@ -215,13 +204,21 @@ def load(
     if problem:
         loaded.free()
         raise _failed(path, problem, [])
-    if options.mmproj is not None:
-        try:
-            loaded.images = ImageReader(model, options.mmproj, options)
-        except BaseException:  # whatever it is, the weights must not stay behind
-            loaded.free()
-            raise
+    try:
+        _add(loaded, model, options)
+    except BaseException:  # whatever it is, the weights must not stay behind
+        loaded.free()
+        raise
     return loaded
+
+
+def _add(loaded: Model, model: Any, options: LoadOptions) -> None:
+    """What goes beside a model in files of its own."""
+    if options.lora_path is not None:
+        path = Path(options.lora_path)
+        put_on(loaded.lib, model, loaded.context, path, options.lora_scale)
+    if options.mmproj is not None:
+        loaded.images = ImageReader(model, options.mmproj, options)
 
 
 def _bytes(data: bytearray) -> Any:
@@ -236,89 +233,11 @@ def _failed(path: Path, problem: str, errors: list[str]) -> ModelFileError:
 def _load_weights(
     lib: Any, path: Path, options: LoadOptions, go_on: Callable[[float], bool]
 ) -> Any:
-    params = lib.llama_model_default_params()
-    if options.n_gpu_layers is not None:
-        params.n_gpu_layers = options.n_gpu_layers
-    if options.main_gpu is not None:
-        params.main_gpu = options.main_gpu
-    if options.use_mmap is not None or options.use_mlock:
-        mapped = options.use_mmap is not False
-        params.load_mode = {
-            (True, True): lib.LLAMA_LOAD_MODE_MMAP_MLOCK,
-            (True, False): lib.LLAMA_LOAD_MODE_MMAP,
-            (False, True): lib.LLAMA_LOAD_MODE_MLOCK,
-            (False, False): lib.LLAMA_LOAD_MODE_NONE,
-        }[mapped, options.use_mlock]
+    params = weights_params(lib, options)
     # Held by this frame until loading is over.
     progress = lib.llama_progress_callback(lambda progress, _data: go_on(progress))
     params.progress_callback = progress
     return lib.llama_model_load_from_file(bytes(path), params)
-
-
-def _context_params(
-    lib: Any, model: Any, header: GGUFHeader, options: LoadOptions, n_ctx: int, abort: native.Flag
-) -> Any:
-    params = lib.llama_context_default_params()
-    params.n_ctx = n_ctx
-    params.n_batch = options.n_batch
-    params.n_ubatch = min(options.n_ubatch or options.n_batch, options.n_batch)
-    params.n_seq_max = options.n_parallel
-    if options.prefix_cache and _can_share(lib, model):
-        # llama.cpp aborts where there are more sequences than tokens in a batch.
-        most = min(options.n_batch, lib.llama_max_parallel_sequences())
-        kept = max(_KEPT, options.n_parallel)
-        if lib.llama_model_n_swa(model):
-            kept *= 2  # and as many pins
-        params.n_seq_max = min(options.n_parallel + kept, most)
-    params.n_threads = options.n_threads or machine.cores()
-    params.n_threads_batch = options.n_threads_batch or params.n_threads
-    params.flash_attn_type = _flash_attention(lib, header, options)
-    params.rope_freq_base = options.rope_freq_base or 0.0
-    params.rope_freq_scale = options.rope_freq_scale or 0.0
-    params.type_k = _cache_type(lib, options.type_k)
-    params.type_v = _cache_type(lib, options.type_v)
-    params.kv_unified = True
-    params.swa_full = options.swa_full
-    params.no_perf = True
-    params.abort_callback = abort.callback
-    params.abort_callback_data = abort.argument
-    if options.embeddings:
-        params.embeddings = True
-        params.pooling_type = pooling_of(header, options)
-        params.n_seq_max = min(_TEXTS, n_ctx)  # as above
-        # The vectors of a text's tokens are pooled within what is computed at once.
-        params.n_batch = params.n_ubatch = n_ctx
-    return params
-
-
-def _can_share(lib: Any, model: Any) -> bool:
-    """Whether a sequence's beginning can be had without what follows it."""
-    return not (lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model))
-
-
-def _flash_attention(lib: Any, header: GGUFHeader, options: LoadOptions) -> int:
-    if options.flash_attn is None:
-        length, gpu = head_length(header) or 0, lib.llama_supports_gpu_offload()
-        gains = gpu or length >= _FLASH_HEAD_LENGTH
-        chosen = lib.LLAMA_FLASH_ATTN_TYPE_AUTO if gains else lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
-    elif options.flash_attn:
-        chosen = lib.LLAMA_FLASH_ATTN_TYPE_ENABLED
-    else:
-        chosen = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
-    return int(chosen)
-
-
-def _cache_type(lib: Any, name: str) -> int:
-    return int(getattr(lib, _CACHE_TYPES[name]))
-
-
-def _warn_about_gpu(lib: Any, options: LoadOptions) -> None:
-    if options.n_gpu_layers and not lib.llama_supports_gpu_offload():
-        native.logger.warning(
-            "n_gpu_layers=%d has no effect: the installed llama-cpp-python is built without GPU "
-            "support",
-            options.n_gpu_layers,
-        )
 
 
 def _not_for(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import MissingExtraError
+from ..errors import BadRequestError, MissingExtraError
 
 logger = logging.getLogger("llmroute.engine")
 # Without a handler of any kind Python writes warnings to stderr; what to show is the caller's
@@ -111,6 +111,27 @@ def multimodal() -> Any:
         raise MissingExtraError("llamacpp", "Images for a GGUF model in this process") from error
     _log.install_multimodal(bindings)
     return bindings
+
+
+_numa: str | None = None
+
+
+def use_numa(strategy: str) -> None:
+    """Spread llama.cpp's threads over the machine's memories so, from now on.
+
+    Raises `BadRequestError` where they are spread another way: llama.cpp takes this once.
+    """
+    global _numa
+    if _numa is None:
+        lib = library()
+        lib.llama_numa_init(getattr(lib, f"GGML_NUMA_STRATEGY_{strategy.upper()}"))
+        _numa = strategy
+    if strategy != _numa:
+        raise BadRequestError(
+            f"llamacpp: numa is {_numa!r} in this process and can be set once; {strategy!r} needs "
+            "another process.",
+            param="numa",
+        )
 
 
 class _Log:

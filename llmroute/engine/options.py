@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import difflib
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from ..errors import BadRequestError, UnsupportedOperationError, UnsupportedParamsError
-from .checks import bad, integer, switch
+from .checks import bad, positive
+from .kv_overrides import Overrides
+from .llama_cpp_python import INSTEAD, is_neutral
+from .option_checks import CHECKS
 
-_CACHE_TYPES = ("f32", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
 IDLE_VARIABLE = "LLMROUTE_LLAMACPP_IDLE_UNLOAD"
 """The environment variable for `idle_unload`."""
-_POOLINGS = ("mean", "cls", "last")
-_ALIASES = {"embedding": "embeddings", "clip_model_path": "mmproj", "max_parallel": "n_parallel"}
+_ALIASES = {
+    "embedding": "embeddings",
+    "clip_model_path": "mmproj",
+    "max_parallel": "n_parallel",
+    "pooling_type": "pooling",
+}
 _FOR_IMAGES = frozenset({"allow_image_urls", "allow_local_images", "chat_handler_name"})
 """Options of a call that loading has nothing to do with; see `image_sources` and `handlers`."""
 _OTHER_OPERATIONS = {
     "draft_model": "draft models",
-    "lora_path": "LoRA adapters",
 }
 
 
@@ -50,10 +53,27 @@ class LoadOptions:
     """Layers put on the GPU, -1 for all; `None` leaves it to llama.cpp."""
     main_gpu: int | None = None
     """Which GPU, counted from 0; `None` leaves it to llama.cpp."""
+    split_mode: str | None = None
+    """How a model is spread over several GPUs: none (all on `main_gpu`), layer, row; llama.cpp's
+    numbers for them are accepted too. `None` leaves it to llama.cpp."""
+    tensor_split: tuple[float, ...] | None = None
+    """How much of the model each GPU gets, as parts of their sum; `None` leaves it to llama.cpp."""
+    offload_kqv: bool | None = None
+    """Keep the cache, and compute attention, on the GPU; `None` leaves it to llama.cpp, which does
+    so."""
+    op_offload: bool | None = None
+    """Let the GPU compute large batches also with weights that are not on it; `None` leaves it to
+    llama.cpp."""
+    numa: str | None = None
+    """How threads are spread over the nodes of a machine with several memories: distribute,
+    isolate, numactl; `True` means distribute. It holds for the whole process, which can set it
+    once."""
     use_mmap: bool | None = None
     """Map the file instead of reading it; `None` leaves it to llama.cpp."""
     use_mlock: bool = False
     """Keep the model from being swapped out."""
+    check_tensors: bool = False
+    """Look through all weights for numbers that cannot be, while loading."""
     flash_attn: bool | None = None
     """Flash attention; `None` lets llama.cpp decide, but leaves it off for models with very short
     attention heads, where it is slower on the CPU."""
@@ -70,6 +90,30 @@ class LoadOptions:
     """RoPE's base frequency; `None` takes the model's."""
     rope_freq_scale: float | None = None
     """RoPE's frequency scale; `None` takes the model's."""
+    rope_scaling_type: str | None = None
+    """How RoPE reaches beyond the window that the model was trained with: none, linear, yarn,
+    longrope; `None` takes the model's. How far is `rope_freq_scale`: 0.25 for four times as far."""
+    yarn_ext_factor: float | None = None
+    """How much YaRN extrapolates; `None`, or a number below 0, takes the model's."""
+    yarn_attn_factor: float | None = None
+    """By what YaRN multiplies attention, where `yarn_ext_factor` is 0; `None`, or a number below 0,
+    takes the model's."""
+    yarn_beta_fast: float | None = None
+    """From how many rotations on YaRN leaves a dimension as it is; `None`, or a number below 0,
+    takes the model's."""
+    yarn_beta_slow: float | None = None
+    """Up to how many rotations YaRN interpolates a dimension; `None`, or a number below 0, takes
+    the model's."""
+    yarn_orig_ctx: int | None = None
+    """The window that the model was trained with, for YaRN; `None` or 0 takes the model's."""
+    kv_overrides: Overrides = ()
+    """Settings in place of those in the file, as a dict: `{"tokenizer.ggml.add_bos_token": False}`.
+    What would be refused in a file is refused here; a setting that the model's kind does not have
+    has no effect."""
+    lora_path: str | None = None
+    """A LoRA adapter for the model, a GGUF file of its own."""
+    lora_scale: float = 1.0
+    """By what the adapter is multiplied."""
     mmproj: str | None = None
     """The image encoder that goes with the model, a GGUF file of its own. `clip_model_path` is
     accepted too."""
@@ -97,16 +141,19 @@ class LoadOptions:
         """
         options: dict[str, Any] = {}
         for written, value in given.items():
-            if written in _FOR_IMAGES:
+            if written in _FOR_IMAGES or value is None or is_neutral(written, value):
                 continue
             name = _ALIASES.get(written, written)
-            if name not in _CHECKS:
+            if name not in CHECKS:
                 raise _unknown(written)
-            if value is not None:
-                options[name] = _CHECKS[name](written, value)
+            checked = CHECKS[name](written, value)
+            if checked is not None:
+                options[name] = checked
         result = cls(**options)
         if result.n_parallel > result.n_batch:
             raise bad("n_parallel", f"must not be more than n_batch ({result.n_batch})")
+        if "lora_scale" in options and not result.lora_path:
+            raise bad("lora_scale", "is for an adapter; name it in lora_path")
         if result.pooling and not result.embeddings:
             raise bad("pooling", "is for embedding(); leave it out of other calls")
         return result
@@ -121,7 +168,7 @@ def idle_seconds(options: LoadOptions) -> float | None:
     if options.idle_unload is not None or not text:
         return options.idle_unload
     try:
-        return _positive(IDLE_VARIABLE, float(text))
+        return positive(IDLE_VARIABLE, float(text))
     except ValueError:
         raise bad(IDLE_VARIABLE, f"must be a number of seconds, not {text!r}") from None
 
@@ -133,64 +180,16 @@ def _unknown(name: str) -> BadRequestError:
             f"cannot take {name!r}. Leave it out.",
             param=name,
         )
-    near = difflib.get_close_matches(name, _CHECKS, 1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"It takes: {', '.join(sorted(_CHECKS))}."
     return UnsupportedParamsError(
-        f"llamacpp has no load option {name!r} (in model_kwargs). {hint}", param=name
+        f"llamacpp has no load option {name!r} (in model_kwargs). {_advice(name)}", param=name
     )
 
 
-def _positive(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise bad(name, f"must be a number, not {value!r}")
-    if not 0 < value < math.inf:
-        raise bad(name, f"must be a finite number above 0, not {value!r}")
-    return float(value)
+def _advice(name: str) -> str:
+    if name in INSTEAD:
+        return INSTEAD[name]
+    near = difflib.get_close_matches(name, CHECKS, 1)
+    return f"Did you mean {near[0]!r}?" if near else f"It takes: {', '.join(sorted(CHECKS))}."
 
 
-def _cache_type(name: str, value: object) -> str:
-    if value not in _CACHE_TYPES:
-        raise bad(name, f"must be one of {', '.join(_CACHE_TYPES)}, not {value!r}")
-    return str(value)
-
-
-def _path(name: str, value: object) -> str:
-    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
-        raise bad(name, f"must be a path, not {value!r}")
-    return str(Path(value).expanduser().absolute())
-
-
-def _pooling(name: str, value: object) -> str:
-    if value == "none":
-        raise bad(name, "must not be 'none': that is one vector for every token, not for a text")
-    if value not in _POOLINGS:
-        raise bad(name, f"must be one of {', '.join(_POOLINGS)}, not {value!r}")
-    return str(value)
-
-
-_CHECKS: dict[str, Any] = {
-    "n_ctx": integer(8, 2**24),
-    "n_parallel": integer(1, 256),
-    "max_queue": integer(1, 2**20),
-    "n_batch": integer(1, 2**16),
-    "n_ubatch": integer(1, 2**16),
-    "n_threads": integer(1, 512),
-    "n_threads_batch": integer(1, 512),
-    "n_gpu_layers": integer(-1, 2**16),
-    "main_gpu": integer(0, 255),
-    "use_mmap": switch,
-    "use_mlock": switch,
-    "flash_attn": switch,
-    "prefix_cache": switch,
-    "idle_unload": _positive,
-    "swa_full": switch,
-    "rope_freq_base": _positive,
-    "rope_freq_scale": _positive,
-    "mmproj": _path,
-    "embeddings": switch,
-    "pooling": _pooling,
-    "spm_infill": switch,
-    "type_k": _cache_type,
-    "type_v": _cache_type,
-}
-assert set(_CHECKS) == {field.name for field in fields(LoadOptions)}
+assert set(CHECKS) == {field.name for field in fields(LoadOptions)}

@@ -116,7 +116,7 @@ class Pool:
         for loaded in self.loaded():
             if (Path(loaded.path), loaded.options) == (real, options) and loaded.n_ctx:
                 return loaded.n_ctx
-        return options.n_ctx or read_header(real).context_length
+        return options.n_ctx or read_header(real, options.kv_overrides).context_length
 
     def unload(self, name: str) -> int:
         """Close every engine of a model and wait until its memory is given back."""

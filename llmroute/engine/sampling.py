@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import BadRequestError, UnsupportedOperationError, UnsupportedParamsError
 from . import form
-from .checks import Check, bad, integer, switch
+from .checks import Check, bad, integer, number, switch
 
 _MAX_CHOICES = 128
 _MAX_TOP_LOGPROBS = 20
@@ -142,17 +142,6 @@ def _unknown(name: str) -> BadRequestError:
     return UnsupportedParamsError(f"llamacpp does not take {name!r}.", param=name)
 
 
-def _number(low: float, high: float) -> Check:
-    def check(name: str, value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise bad(name, f"must be a number, not {value!r}")
-        if not low <= value <= high:  # also refuses NaN
-            raise bad(name, f"must be from {low:g} to {high:g}, not {value!r}")
-        return float(value)
-
-    return check
-
-
 def _stop(name: str, value: object) -> tuple[str, ...]:
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
@@ -169,7 +158,7 @@ def _logit_bias(name: str, value: object) -> dict[int, float]:
             token = int(key)
         except (TypeError, ValueError):
             raise bad(name, f"must have token ids as keys, not {key!r}") from None
-        biases[token] = _number(-math.inf, 1e6)(f"{name}[{key}]", bias)
+        biases[token] = number(-math.inf, 1e6)(f"{name}[{key}]", bias)
     return biases
 
 
@@ -177,17 +166,17 @@ _CHECKS: dict[str, Check] = {
     "max_tokens": integer(0, 2**31 - 1),
     "n": integer(1, _MAX_CHOICES),
     "best_of": integer(1, _MAX_CHOICES),
-    "temperature": _number(0, 100),
+    "temperature": number(0, 100),
     "top_k": integer(-1, 2**31 - 1),
-    "top_p": _number(0, 1),
-    "min_p": _number(0, 1),
-    "typical_p": _number(0, 1),
-    "repeat_penalty": _number(1e-3, 1e3),
-    "frequency_penalty": _number(-100, 100),
-    "presence_penalty": _number(-100, 100),
+    "top_p": number(0, 1),
+    "min_p": number(0, 1),
+    "typical_p": number(0, 1),
+    "repeat_penalty": number(1e-3, 1e3),
+    "frequency_penalty": number(-100, 100),
+    "presence_penalty": number(-100, 100),
     "mirostat": integer(0, 2),
-    "mirostat_tau": _number(0, 1e3),
-    "mirostat_eta": _number(0, 1),
+    "mirostat_tau": number(0, 1e3),
+    "mirostat_eta": number(0, 1),
     "logit_bias": _logit_bias,
     "ignore_eos": switch,
     "seed": integer(-(2**63), 2**64 - 1),

@@ -6,16 +6,19 @@ from pathlib import Path
 
 from . import native
 from .gguf_header import refused
+from .kv_overrides import Overrides, native_overrides
 from .vocabulary import Vocabulary
 
 
 class VocabularyOnly:
     """A model of which only the vocabulary is loaded. Raises `ModelFileError`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, overrides: Overrides = ()) -> None:
         self._lib = native.library()
         params = self._lib.llama_model_default_params()
         params.vocab_only = True
+        if overrides:
+            params.kv_overrides = native_overrides(self._lib, overrides)
         with native.logged_errors() as errors:
             self.native = self._lib.llama_model_load_from_file(bytes(path), params)
         if not self.native:

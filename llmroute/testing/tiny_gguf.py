@@ -52,6 +52,7 @@ def write_random(
     add_bos: bool = False,
     window: int | None = None,
     metadata: Mapping[str, Value] | None = None,
+    changes: Mapping[str, Sequence[float]] | None = None,
 ) -> Path:
     """Write a two-layer Llama with random weights and return its path.
 
@@ -59,7 +60,8 @@ def write_random(
     says only bytes, never a control token, so it does not stop by itself. `n_ctx` is the context
     length it claims to be trained for; `add_bos` puts `<|begin_of_text|>` before every prompt;
     with a `window` it is a Gemma 2 instead, whose first layer sees only so many tokens back;
-    `metadata` adds to the file's metadata or replaces it.
+    `metadata` adds to the file's metadata or replaces it; `changes` are added to the weights of the
+    tensors they name, as merging a LoRA adapter does.
     """
     rng = random.Random(seed)
     merged = ["Ġt", "he", "Ġthe", "in", "er"]
@@ -94,6 +96,9 @@ def write_random(
     for name, shape in shapes:
         data = _ones(width) if len(shape) == 1 else noise(*shape, scale=0.35)
         tensors.append(Tensor(name, shape, data))
+    for tensor in tensors:
+        for place, change in enumerate((changes or {}).get(tensor.name, ())):
+            tensor.data[place] += change
     return write_gguf(Path(path), fields | _template(chat_template) | dict(metadata or {}), tensors)
 
 

@@ -270,7 +270,7 @@ def test_text_completion_reads_control_tokens(scripted: Scripted) -> None:
         ({"tools": [{}]}, BadRequestError),
         ({"suffix": "x"}, UnsupportedOperationError),
         ({"load": {"n_ctxx": 1}}, UnsupportedParamsError),
-        ({"load": {"n_ctx": 0}}, BadRequestError),
+        ({"load": {"n_ctx": 7}}, BadRequestError),
         ({"load": {"n_ctx": -5}}, BadRequestError),
         ({"load": {"n_ctx": 2**25}}, BadRequestError),
         ({"load": {"n_batch": 0}}, BadRequestError),

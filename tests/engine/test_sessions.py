@@ -33,6 +33,7 @@ from llmroute.local_models import loaded_models, unload, warm_up
 from llmroute.providers.base import LocalToken
 from llmroute.testing.gguf_writer import Tensor, write_gguf
 from llmroute.testing.tiny_gguf import write_random
+from llmroute.testing.tiny_lora import write_lora
 from llmroute.testing.tiny_mmproj import IMAGE_TOKENS, write_mmproj
 from llmroute.transport.local import open_local
 
@@ -478,6 +479,9 @@ def test_of_a_copy_of_the_model(tiny_random: Path, tmp_path: Path, path: Path) -
         {"rope_freq_base": 5000.0},
         {"rope_freq_scale": 0.5},
         {"swa_full": True},
+        {"rope_scaling_type": "linear"},
+        {"yarn_orig_ctx": 64},
+        {"kv_overrides": {"llama.rope.freq_base": 5000.0}},
     ],
     ids=str,
 )
@@ -486,6 +490,16 @@ def test_of_other_options(tiny_random: Path, path: Path, load: dict[str, Any]) -
     with pytest.raises(SessionFileError, match=next(iter(load))):
         restore(tiny_random, path, **load)
     assert ask(tiny_random, _STORY, **load)[1] == 0
+
+
+def test_of_a_model_without_the_adapter(tiny_random: Path, tmp_path: Path, path: Path) -> None:
+    load = {"lora_path": str(write_lora(tmp_path / "lora.gguf"))}
+    count = saved(tiny_random, path, _STORY, **load)
+    with pytest.raises(SessionFileError, match="lora_path"):
+        restore(tiny_random, path)
+    with pytest.raises(SessionFileError, match="lora_scale"):
+        restore(tiny_random, path, **load, lora_scale=0.5)
+    assert restore(tiny_random, path, **load) == count
 
 
 def test_of_another_release(tiny_random: Path, path: Path) -> None:

@@ -102,6 +102,7 @@ def test_what_only_texts_have(scripted):
 @pytest.mark.parametrize("make", [LlamaCppChatGenerator, LlamaCppGenerator])
 def test_model_kwargs_win_and_are_not_changed(fresh, make):
     load = {"model_path": fresh, "n_ctx": 512, "n_batch": 32, "verbose": True, "logits_all": True}
+    load |= {"numa": False, "rope_freq_base": 0.0, "last_n_tokens_size": 64, "split_mode": 1}
     before = dict(load)
     component = make("nowhere.gguf", n_ctx=1024, n_batch=64, model_kwargs=load)
     assert component.run("Hi")["replies"]

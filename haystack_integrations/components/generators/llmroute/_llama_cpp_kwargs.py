@@ -16,9 +16,8 @@ CHAT_FORMATS = {
 }
 """`chat_format` to the name of the built-in template that writes the same."""
 
-# They ask for what holds anyway: llama.cpp's log goes to Python's logging, and log probabilities
-# need no preparation when a model is loaded.
-_WITHOUT_EFFECT = frozenset({"logits_all", "verbose"})
+_OF_A_CALL = frozenset({"model_path", "chat_format", "seed"})
+"""What llama-cpp-python takes when it loads a model, and `llamacpp/` with each call."""
 
 
 def load_options(
@@ -26,12 +25,10 @@ def load_options(
 ) -> dict[str, Any]:
     """The options to load a model with; `model_kwargs` win."""
     options = {"n_ctx": n_ctx, "n_batch": n_batch, **model_kwargs}
-    options["n_ctx"] = options["n_ctx"] or None  # 0 means the model's own, as in llama.cpp
-    not_for_loading = _WITHOUT_EFFECT | {"model_path", "chat_format", "seed"}
     return {
         name: value
         for name, value in options.items()
-        if name not in not_for_loading and value is not None
+        if name not in _OF_A_CALL and value is not None
     }
 
 
