@@ -45,7 +45,7 @@ def save_session(model: str, path: str | os.PathLike[str], **model_kwargs: Any) 
 
     The file is there when it is whole, replaces one that was there before, and holds the prompts:
     only its owner may read it. Raises `NotFoundError` if the model is not loaded,
-    `UnsupportedOperationError` for one that keeps nothing (recurrent, or `prefix_cache=False`),
+    `UnsupportedOperationError` for one that keeps nothing (loaded with `prefix_cache=False`),
     `SessionFileError` where the file cannot be written.
     """
     pool, name = _pool(), _name(model)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from .job import Choice, Part
+
+_HEADROOM = 128
+"""Cells kept free for the tokens of an answer to come, when deciding whether it can start."""
 
 
 @dataclass(eq=False, slots=True)
@@ -39,6 +42,23 @@ class Pin:
 
 
 Holder: TypeAlias = Choice | Kept
+
+
+class Start(NamedTuple):
+    """How a choice can begin."""
+
+    source: Holder | None = None
+    """Who has its beginning in the cache."""
+    length: int = 0
+    """Tokens of it."""
+    pin: Pin | None = None
+    """What has their window, if the source has not."""
+    parting: int = 0
+    """After how many tokens it parts from the one most like it, whether they are there or not."""
+    reader: Choice | None = None
+    """Who is reading in more of it."""
+    soon: int = 0
+    """Tokens of it that this one will have then."""
 
 
 def parts_of(holder: Holder) -> tuple[Part, ...]:
@@ -76,3 +96,21 @@ def count_cells(parts: Iterable[Part]) -> int:
     for part in parts:
         longest[part.owner] = max(part.length, longest.get(part.owner, 0))
     return sum(longest.values())
+
+
+def growth(choice: Choice, inherited: Iterable[Part]) -> int:
+    """Cells of its own a choice has or is going to need soon."""
+    own = len(choice.tokens) - sum(part.length for part in inherited)
+    return own + min(choice.answer.remaining, _HEADROOM)
+
+
+def common_length(one: Sequence[int], other: Sequence[int], most: int) -> int:
+    """How many tokens two lists have in common at their beginning, at most `most`."""
+    low, high = 0, min(len(one), len(other), most)
+    while low < high:  # comparing slices is done in C
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

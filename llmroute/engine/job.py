@@ -167,7 +167,9 @@ class Choice:
     soon: int = 0
     """How many tokens that one must have computed."""
     places: list[int] = field(default_factory=list)
-    """Where its beginning is worth holding on to, of what is not computed yet."""
+    """Where its beginning is worth holding on to, of what is not computed yet; in their order."""
+    stops: bool = False
+    """Whether that can only be done when all before such a place is computed and nothing more."""
     row: int = -1
     """Where in the batch its next token can be sampled; -1 if not after this step."""
     first_row: int = -1
@@ -196,6 +198,7 @@ class Choice:
 
     @property
     def readable(self) -> int:
-        """Tokens that can be computed next, before an image."""
-        starts = (start for start in self.prompt.pictures if start >= self.computed)
-        return min(starts, default=len(self.tokens)) - self.computed
+        """Tokens that can be computed next, before an image or a place to stop at."""
+        stops = [*self.prompt.pictures, *(self.places if self.stops else ())]
+        ahead = (stop for stop in stops if stop >= self.computed)
+        return min(ahead, default=len(self.tokens)) - self.computed

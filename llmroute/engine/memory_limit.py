@@ -11,6 +11,7 @@ from . import machine
 from .context_size import cache_bytes
 from .gguf_header import GGUFHeader
 from .options import LoadOptions
+from .states import states_bytes
 
 VARIABLE = "LLMROUTE_LLAMACPP_MEMORY"
 """The environment variable that sets it, in bytes or as `8GiB`."""
@@ -55,10 +56,11 @@ def _parsed(text: str) -> int:
 
 
 def needed_bytes(header: GGUFHeader, options: LoadOptions, n_ctx: int) -> int:
-    """What a model takes: its files, as if all were read into memory, and its cache."""
+    """What a model takes: its files, as if all were read into memory, its cache and its states."""
     beside = [file for file in (options.mmproj, options.lora_path) if file and os.path.isfile(file)]
     files = header.file_size + sum(os.path.getsize(file) for file in beside)
-    return files + n_ctx * (cache_bytes(header, options) or 0)
+    cache = n_ctx * (cache_bytes(header, options) or 0)
+    return files + cache + states_bytes(header, options)
 
 
 def check_allowed(needed: int, limit: Limit) -> None:

@@ -20,7 +20,7 @@ from .gguf import all_tensors
 from .gguf_header import GGUFHeader
 from .lora import check_adapter, put_on
 from .options import LoadOptions
-from .params import can_share, context_params, warn_about_gpu, weights_params
+from .params import can_cut, context_params, warn_about_gpu, weights_params
 from .pooling import RANK
 from .vision import ImageReader, Picture
 from .vocabulary import Vocabulary
@@ -59,11 +59,13 @@ class Model:
         self.score_rows = max(1, _SCORE_BYTES // (self.vocabulary.size * _SCORE_SIZE))
         """Tokens after which a step can tell the scores of all others."""
         self.options = options
+        if lib.llama_model_is_recurrent(model):
+            self.cells *= lib.llama_n_seq_max(context)  # a state takes no cells
         self.sequences: int = lib.llama_n_seq_max(context)
         self.window_layers: int = lib.llama_model_n_swa(model)
         """Tokens that layers with a sliding window look back; 0 without such layers."""
-        self.can_share = can_share(lib, model)
-        """Whether one sequence's beginning can be copied to another."""
+        self.can_cut = can_cut(lib, model)
+        """Whether a sequence's beginning can be had without what follows it."""
         self.images: ImageReader | None = None
         """Reads images; `None` for a model loaded without an encoder for them."""
         self._model = model
@@ -94,12 +96,15 @@ class Model:
         self.lib.llama_memory_seq_rm(self._memory, sequence, -1, -1)
 
     def share(self, source: int, target: int, start: int, end: int) -> None:
-        """Give `target` what `source` has from one position to before another, uncomputed."""
+        """Give `target` what `source` has from one position to before another, uncomputed.
+
+        Recurrent layers always give all they have.
+        """
         if start < end:
             self.lib.llama_memory_seq_cp(self._memory, source, target, start, end)
 
     def cut(self, sequence: int, length: int) -> None:
-        """Drop what is kept of a sequence but for its first `length` tokens."""
+        """Drop what is kept of a sequence but for its first `length` tokens, with `can_cut`."""
         self.lib.llama_memory_seq_rm(self._memory, sequence, length, -1)
 
     def renew_window(self, sequence: int) -> bool:

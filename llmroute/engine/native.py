@@ -66,6 +66,8 @@ _LEVELS = {
     4: logging.ERROR,
 }
 _CONTINUED = 5
+_NO_NEWS = "init_batch: failed to prepare attention ubatches"
+"""What llama.cpp calls an error where the cache of a hybrid model is full. `decode` tells, too."""
 
 
 @functools.cache
@@ -163,7 +165,8 @@ class _Log:
         if lines is not None and self._level >= logging.ERROR:
             lines.append(line)
         flag = self._expected.get(thread)
-        logger.log(logging.DEBUG if flag and flag.is_set else self._level, "%s", line)
+        quiet = (flag and flag.is_set) or line == _NO_NEWS
+        logger.log(logging.DEBUG if quiet else self._level, "%s", line)
 
     @contextmanager
     def errors(self) -> Iterator[list[str]]:

@@ -79,7 +79,7 @@ class LoadOptions:
     attention heads, where it is slower on the CPU."""
     prefix_cache: bool = True
     """Keep what was computed of ended calls as long as there is room, so that a prompt that begins
-    alike is read from there on."""
+    alike is read from there on. A recurrent or hybrid model sets memory aside for it."""
     idle_unload: float | None = None
     """Seconds without a call after which the model is unloaded; the next call loads it again.
     `None` takes those of the environment variable `LLMROUTE_LLAMACPP_IDLE_UNLOAD`; without it, the

@@ -12,6 +12,7 @@ from .gguf_header import GGUFHeader
 from .kv_overrides import native_overrides
 from .options import LoadOptions
 from .pooling import pooling_of
+from .states import kept_states
 
 _FLASH_HEAD_LENGTH = 64
 """On the CPU flash attention skips what other sequences have in the cache; with heads shorter than
@@ -19,7 +20,8 @@ this, as no real model has them, it is slower all the same."""
 _KEPT = 4
 """Ended answers whose tokens are kept for prompts that begin alike; more if more run at once."""
 _TEXTS = 64
-"""Texts that can get their vectors in one step. They take no memory of their own."""
+"""Texts that can get their vectors in one step. They take no memory of their own, but for the
+states of recurrent layers."""
 _CACHE_TYPES = {
     "f32": "GGML_TYPE_F32",
     "f16": "GGML_TYPE_F16",
@@ -80,11 +82,13 @@ def context_params(
     params.n_batch = options.n_batch
     params.n_ubatch = min(options.n_ubatch or options.n_batch, options.n_batch)
     params.n_seq_max = options.n_parallel
-    if options.prefix_cache and can_share(lib, model):
+    if options.prefix_cache:
         # llama.cpp aborts where there are more sequences than tokens in a batch.
         most = min(options.n_batch, lib.llama_max_parallel_sequences())
         kept = max(_KEPT, options.n_parallel)
-        if lib.llama_model_n_swa(model):
+        if not can_cut(lib, model):
+            kept = kept_states(header, options)
+        elif lib.llama_model_n_swa(model):
             kept *= 2  # and as many pins
         params.n_seq_max = min(options.n_parallel + kept, most)
     params.n_threads = options.n_threads or machine.cores()
@@ -108,14 +112,16 @@ def context_params(
     if options.embeddings:
         params.embeddings = True
         params.pooling_type = pooling_of(header, options)
-        params.n_seq_max = min(_TEXTS, n_ctx)  # as above
+        texts = _TEXTS if can_cut(lib, model) else options.n_parallel
+        params.n_seq_max = min(texts, n_ctx)  # as above
         # The vectors of a text's tokens are pooled within what is computed at once.
         params.n_batch = params.n_ubatch = n_ctx
     return params
 
 
-def can_share(lib: Any, model: Any) -> bool:
-    """Whether a sequence's beginning can be had without what follows it."""
+def can_cut(lib: Any, model: Any) -> bool:
+    """Whether a sequence's beginning can be had without what follows it: recurrent layers have one
+    state of all of it."""
     return not (lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model))
 
 

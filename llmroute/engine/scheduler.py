@@ -9,10 +9,11 @@ from collections import deque
 from collections.abc import Iterable
 
 from ..errors import InternalServerError, LLMRouteError
+from .held import Start
 from .interrupt import Interrupt
 from .job import Choice, Job
 from .model import ABORTED, DECODED, NO_ROOM, Model
-from .sequences import Sequences, Start
+from .sequences import Sequences
 from .starting import choices_of
 
 _CHUNK_SHARE = 4
@@ -63,10 +64,19 @@ class Scheduler:
             self._advance(batched)
         elif result == NO_ROOM:
             self._make_room()
-        elif result != ABORTED:  # aborted: all of them are cancelled, and dropped next time
-            for choice in batched:
-                choice.computed = 0  # nothing of it is kept
-            self._fail(batched, InternalServerError(f"llama_decode failed with code {result}."))
+        else:
+            self._broken_off()
+            if result != ABORTED:  # aborted: all of them are cancelled, and dropped next time
+                for choice in batched:
+                    choice.computed = 0  # nothing of it is kept
+                error = InternalServerError(f"llama_decode failed with code {result}.")
+                self._fail(batched, error)
+
+    def _broken_off(self) -> None:
+        """A decode did not come to its end. llama.cpp moves states of other sequences meanwhile,
+        so none is known to be whole."""
+        if not self._model.can_cut:
+            self._sequences.restart_all(self.active)
 
     def settled(self) -> Sequences:
         """The sequences, with nothing left of calls that were broken off."""
@@ -166,10 +176,16 @@ class Scheduler:
             choice.computed += choice.picture.positions
             self._sequences.pin(choice)
             return
-        self._model.cut(choice.sequence, choice.computed)  # part of it may be there
+        # Part of it may be there.
+        if self._model.can_cut:
+            self._model.cut(choice.sequence, choice.computed)
+        else:
+            self._sequences.restart(choice)
         if result == NO_ROOM:
             self._make_room()
-        elif result != ABORTED:
+            return
+        self._broken_off()
+        if result != ABORTED:
             choice.job.fail(InternalServerError(f"llama_decode failed with code {result}."))
 
     def _put(self, choice: Choice, count: int) -> None:

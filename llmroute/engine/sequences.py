@@ -8,6 +8,10 @@ Layers with a sliding window soon forget what lies before it, so a prompt could 
 earlier one ended. Where prompts part, or are likely to, a sequence of its own therefore holds on to
 the window: a `Pin`.
 
+Recurrent layers have one state of all that was read, of which nothing can be taken away, so a
+prompt can only go on where a sequence ends (`Model.can_cut`). At the same places all of it is kept
+as it is.
+
 Belongs to the engine's thread.
 """
 
@@ -15,16 +19,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import count
-from typing import NamedTuple
 
 from ..errors import InternalServerError
-from .held import Holder, Kept, Pin, count_cells, first_parts, parts_of, shared_length
+from .held import (
+    Holder,
+    Kept,
+    Pin,
+    Start,
+    common_length,
+    count_cells,
+    first_parts,
+    growth,
+    parts_of,
+    shared_length,
+)
 from .job import Choice, Part
 from .model import Model
 from .session_file import SavedSequence
 
-_HEADROOM = 128
-"""Cells kept free for the tokens of an answer to come, when deciding whether it can start."""
 _WORTH_WAITING = 4
 """A choice waits for one that is reading its beginning if that saves it one part in so many."""
 _WORTH_PINNING = 32
@@ -34,30 +46,15 @@ _LAST_WORDS = 8
 opening of the thinking."""
 
 
-class Start(NamedTuple):
-    """How a choice can begin."""
-
-    source: Holder | None = None
-    """Who has its beginning in the cache."""
-    length: int = 0
-    """Tokens of it."""
-    pin: Pin | None = None
-    """What has their window, if the source has not."""
-    parting: int = 0
-    """After how many tokens it parts from the one most like it, whether they are there or not."""
-    reader: Choice | None = None
-    """Who is reading in more of it."""
-    soon: int = 0
-    """Tokens of it that this one will have then."""
-
-
 class Sequences:
     """Hands out sequences, and keeps those that answers leave."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self.keeps: bool = model.can_share and model.options.prefix_cache
+        self.keeps: bool = model.options.prefix_cache and (model.can_cut or not model.window_layers)
         """Whether anything stays of answers that ended."""
+        self._forgets = bool(model.window_layers) or not model.can_cut
+        """Whether a sequence may not do for its own beginning."""
         self._free = list(range(model.sequences))
         self._kept: list[Kept | Pin] = []
         """Least recently used first."""
@@ -84,17 +81,21 @@ class Sequences:
                 start = start._replace(reader=other, soon=common)
         if (start.soon - start.length) * _WORTH_WAITING < choice.pending - start.length:
             return start._replace(reader=None)
+        if start.reader and not self._model.can_cut:
+            self._stop_at(start.reader, start.soon)
         return start
 
     def _others(self, choice: Choice, active: Collection[Choice]) -> Iterable[Holder]:
         if self.keeps and not choice.prompt.unscored:
             return [*active, *(kept for kept in reversed(self._kept) if isinstance(kept, Kept))]
-        if self._model.can_share:  # answers to one prompt of one call, which score it together
+        if self._model.can_cut:  # answers to one prompt of one call, which score it together
             return [other for other in active if other.prompt is choice.prompt]
         return []
 
     def _still_has(self, other: Holder, length: int) -> bool:
-        """Whether layers with a sliding window still have what follows the first tokens needs."""
+        """Whether a sequence has what is needed to go on after its first tokens, in every layer."""
+        if not self._model.can_cut:
+            return length == other.computed
         if not self._model.window_layers:
             return True
         return self._model.first_kept(other.sequence) <= self._seen_from(length)
@@ -113,9 +114,9 @@ class Sequences:
     def has_cells(self, choice: Choice, start: Start, active: Iterable[Choice]) -> bool:
         """Whether a choice fits beside the active ones. What is only kept makes room."""
         inherited = first_parts(start.source, start.length) if start.source else ()
-        parts = [*inherited, Part(-1, _growth(choice, inherited))]
+        parts = [*inherited, Part(-1, growth(choice, inherited))]
         for other in active:
-            parts += [*other.inherited, Part(other.part, _growth(other, other.inherited))]
+            parts += [*other.inherited, Part(other.part, growth(other, other.inherited))]
         return count_cells(parts) <= self._model.cells
 
     def begin(self, choice: Choice, start: Start) -> None:
@@ -137,6 +138,7 @@ class Sequences:
         choice.inherited = first_parts(source, start.length) if source else ()
         choice.computed = start.length
         choice.places = self._places(choice, start.parting)
+        choice.stops = not self._model.can_cut
         self.pin(choice)
 
     def _copy(self, target: int, start: Start) -> bool:
@@ -175,11 +177,16 @@ class Sequences:
 
     def _places(self, choice: Choice, parting: int) -> list[int]:
         """Where a prompt is worth pinning: where it parts from another, and before its end."""
-        if not (self.keeps and self._model.window_layers):
+        if not (self.keeps and self._forgets):
             return []
         end = choice.prompt.whole(len(choice.prompt.tokens) - _LAST_WORDS)
         places = [parting, end] if parting < end else [end]
         return [place for place in places if place >= max(_WORTH_PINNING, choice.computed)]
+
+    def _stop_at(self, reader: Choice, place: int) -> None:
+        """Have a place pinned that another choice waits for."""
+        if place not in reader.places:
+            reader.places = sorted([*reader.places, place])
 
     def pin(self, choice: Choice) -> None:
         """Pin the places of a prompt that it has come to."""
@@ -189,6 +196,9 @@ class Sequences:
                 self._pin(choice, place)
 
     def _pin(self, choice: Choice, place: int) -> None:
+        if not self._model.can_cut:
+            self._keep_state(choice)
+            return
         known = self._pin_before(choice, place)
         if known and known.computed == place:
             self._use(known)
@@ -197,12 +207,35 @@ class Sequences:
             self._model.share(choice.sequence, pin.sequence, self._seen_from(place), place)
             self._kept.append(pin)
 
+    def _keep_state(self, choice: Choice) -> None:
+        """Keep all of a sequence as it is now."""
+        tokens = choice.tokens[: choice.computed]
+        known = self._kept_with(tokens)
+        if known:
+            self._use(known)
+        elif self._has_free_beside():
+            kept = Kept(self._free.pop(), tokens, parts_of(choice))
+            self._model.share(choice.sequence, kept.sequence, 0, choice.computed)
+            self._kept.append(kept)
+
+    def _kept_with(self, tokens: list[int]) -> Kept | None:
+        """What is kept with exactly these tokens."""
+        found = (kept for kept in self._kept if isinstance(kept, Kept) and kept.tokens == tokens)
+        return next(found, None)
+
+    def _drop_same(self, kept: Kept) -> None:
+        """Drop what was kept with the same tokens before."""
+        known = self._kept_with(kept.tokens)
+        if known and known is not kept:
+            self._drop(known)
+
     def _can_take_over(self, source: Kept, length: int) -> bool:
         """Whether a choice goes on in the sequence of its source; otherwise it gets a copy.
 
-        It does if that loses nothing, or no more than what would have to go to make a copy.
+        It does if that loses nothing, or no more than what would have to go to make a copy. A state
+        that is gone on from is lost.
         """
-        lost = source.computed - length
+        lost = source.computed - (length if self._model.can_cut else 0)
         oldest = next((kept for kept in self._kept if kept is not source), None)
         return not lost or not (self._free or (oldest and lost > oldest.computed))
 
@@ -214,7 +247,8 @@ class Sequences:
             self._drop(kept)
             return
         self._model.cut(kept.sequence, kept.computed)  # a decode may have been broken off
-        if self._model.window_layers:  # which forget, so a longer one does not do for a shorter
+        if self._forgets:
+            self._drop_same(kept)
             return
         for other in self._kept[:-1]:
             if other.tokens[: kept.computed] == kept.tokens:
@@ -222,6 +256,19 @@ class Sequences:
                 return
             if kept.tokens[: other.computed] == other.tokens:
                 self._drop(other)
+
+    def restart(self, choice: Choice) -> None:
+        """Let a choice read its tokens again from the first on."""
+        self._model.forget(choice.sequence)
+        choice.computed, choice.inherited = 0, ()
+
+    def restart_all(self, active: Iterable[Choice]) -> None:
+        """Give up all that is computed, also of active choices, which go on from nothing."""
+        while self.drop_oldest():
+            pass
+        for choice in active:
+            self.restart(choice)
+        self._model.forget_all()
 
     def take(self, choice: Choice) -> None:
         """Take a choice's sequence and its cells away, to give it new ones later."""
@@ -250,8 +297,9 @@ class Sequences:
             start, state = self._seen_from(kept.computed), self._model.state(kept.sequence)
             return SavedSequence(kept.tokens, start, state, pin=True)
         start, source = 0, kept
-        # With a sliding window a beginning is in the same cells in some layers only.
-        for other in written if not self._model.window_layers else ():
+        # With a sliding window a beginning is in the same cells in some layers only, and a state
+        # has none.
+        for other in written if not self._forgets else ():
             if isinstance(other, Kept) and other in self._kept:
                 common = shared_length(kept, other)
                 start, source = (common, other) if common > start else (start, source)
@@ -287,7 +335,7 @@ class Sequences:
 
     def _does_for(self, other: Kept | Pin, saved: SavedSequence) -> bool:
         """Whether there is no use in restoring what was saved."""
-        longer = not self._model.window_layers and other.tokens[: len(saved.tokens)] == saved.tokens
+        longer = not self._forgets and other.tokens[: len(saved.tokens)] == saved.tokens
         return isinstance(other, Pin) == saved.pin and (longer or other.tokens == saved.tokens)
 
     def _holder(self, tokens: list[int], active: Iterable[Choice]) -> Holder | None:
@@ -342,21 +390,3 @@ class Sequences:
     def _release(self, sequence: int) -> None:
         self._model.forget(sequence)
         self._free.append(sequence)
-
-
-def _growth(choice: Choice, inherited: Iterable[Part]) -> int:
-    """Cells of its own a choice has or is going to need soon."""
-    own = len(choice.tokens) - sum(part.length for part in inherited)
-    return own + min(choice.answer.remaining, _HEADROOM)
-
-
-def common_length(one: Sequence[int], other: Sequence[int], most: int) -> int:
-    """How many tokens two lists have in common at their beginning, at most `most`."""
-    low, high = 0, min(len(one), len(other), most)
-    while low < high:  # comparing slices is done in C
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

@@ -88,7 +88,8 @@ def _restored(
 def _writing(scheduler: Scheduler | VectorScheduler) -> Scheduler:
     if not isinstance(scheduler, Scheduler) or not scheduler.settled().keeps:
         raise UnsupportedOperationError(
-            "This model keeps nothing of ended calls, so it has no session: it is recurrent or "
-            "hybrid, or loaded with embeddings=True or prefix_cache=False."
+            "This model keeps nothing of ended calls, so it has no session: it is loaded with "
+            "embeddings=True or prefix_cache=False, or has both recurrent layers and such with a "
+            "sliding window."
         )
     return scheduler
