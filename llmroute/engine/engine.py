@@ -49,7 +49,7 @@ class Engine:
         self.size = 0
         """Bytes the model takes, as far as its file tells; 0 while it takes none."""
         self.last_used = time.monotonic()
-        """When a call came or ended last."""
+        """When a call came last, or when the last step of one began."""
         self._make_room = make_room
         self._progress = 0.0
         self._idle = False
@@ -229,8 +229,10 @@ class Engine:
         """Wait for something to do; `False` when the engine is to close."""
         with self._news:
             if self._arrived or self._tasks or scheduler.busy or self._closing:
+                # Not when all is done: the caller may be using another model by then.
+                self.last_used = time.monotonic()
                 return not self._closing
-            self._idle, self.last_used = True, time.monotonic()
+            self._idle = True
             called = self._news.wait_for(
                 lambda: self._arrived or self._tasks or self._closing, self._idle_seconds
             )
