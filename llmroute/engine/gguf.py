@@ -171,3 +171,9 @@ def _check_vocabulary(header: GGUFHeader) -> None:
             )
         if not sound:
             raise refused(header.path, f"is damaged: {key} does not match the vocabulary")
+    tokens = header.metadata.get("tokenizer.ggml.tokens")
+    in_pieces = header.text("tokenizer.ggml.model") == "llama"
+    # SentencePiece writes what it does not know in bytes, and llama.cpp looks for no other way.
+    if in_pieces and isinstance(tokens, ArrayInfo) and not tokens.spells_bytes:
+        problem = "has a vocabulary of tokenizer.ggml.model 'llama' without all bytes"
+        raise refused(header.path, problem)

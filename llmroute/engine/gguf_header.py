@@ -31,6 +31,8 @@ class ArrayInfo:
     count: int
     offset: int
     """Where its first item starts in the file, in bytes."""
+    spells_bytes: bool = False
+    """Whether it is a vocabulary in which every byte can be written."""
 
 
 Scalar: TypeAlias = bool | int | float | str
@@ -191,21 +193,21 @@ def _value(path: Path, reader: Reader, key: str) -> Value:
     item_type, count = _type(path, reader, key), reader.number("Q")
     if item_type == "array":
         raise refused(path, f"is damaged: {key!r} is an array of arrays")
-    info = ArrayInfo(item_type, count, reader.position)
+    position = reader.position
     if key == "tokenizer.ggml.tokens":
         if item_type != "string":
             raise refused(path, "is damaged: its vocabulary is no list of texts")
-        repeated = reader.skip_strings(count, find_repeated=True)
+        repeated, spells_bytes = reader.skip_tokens(count)
         if repeated is not None:  # llama.cpp would end the process
             raise refused(path, f"is damaged: its vocabulary has {repeated!r} twice")
-        return info
+        return ArrayInfo(item_type, count, position, spells_bytes)
     if count <= _MAX_KEPT_ITEMS:
         return tuple(_items(reader, item_type, count))
     if item_type == "string":
         reader.skip_strings(count)
     else:
         reader.skip_items(item_type, count)
-    return info
+    return ArrayInfo(item_type, count, position)
 
 
 def _items(reader: Reader, item_type: TypeName, count: int) -> Iterator[Scalar]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import BinaryIO, Literal, TypeAlias
 
 TypeName: TypeAlias = Literal[
@@ -100,15 +101,30 @@ class Reader:
             raise BrokenHeaderError(f"is cut off or damaged: it claims a list of {count:,} numbers")
         self._seek(target)
 
-    def skip_strings(self, count: int, *, find_repeated: bool = False) -> str | None:
-        """Pass over `count` strings; the first that repeats another one, if asked.
+    def skip_strings(self, count: int) -> None:
+        """Pass over `count` strings."""
+        for _ in self._raw_strings(count):
+            pass
 
-        An empty string does not count: llama.cpp gives each a name of its own.
+    def skip_tokens(self, count: int) -> tuple[str | None, bool]:
+        """Pass over a vocabulary; the first text that repeats another one, and whether every byte
+        can be written in it.
+
+        An empty text does not count: llama.cpp gives each a name of its own.
         """
-        if count > _MAX_STRINGS or count * 8 > self.size - self.position:
-            raise BrokenHeaderError(f"is cut off or damaged: it claims a list of {count:,} texts")
         seen: set[bytes] = set()
         repeated: bytes | None = None
+        for text in self._raw_strings(count):
+            before = len(seen)
+            seen.add(text)
+            if len(seen) == before and text and repeated is None:
+                repeated = text
+        spelled = all(b"<0x%02X>" % byte in seen or bytes([byte]) in seen for byte in range(256))
+        return None if repeated is None else repeated.decode("utf-8", "replace"), spelled
+
+    def _raw_strings(self, count: int) -> Iterator[bytes]:
+        if count > _MAX_STRINGS or count * 8 > self.size - self.position:
+            raise BrokenHeaderError(f"is cut off or damaged: it claims a list of {count:,} texts")
         for _ in range(count):
             # Written out for speed: a vocabulary has up to 262,144 entries.
             start = self._at + 8
@@ -119,13 +135,7 @@ class Reader:
                 start = self._at + 8
             end = start + length
             self._at = end
-            if find_repeated and repeated is None:
-                before = len(seen)
-                text = self._window[start:end]
-                seen.add(text)
-                if len(seen) == before and text:
-                    repeated = text
-        return None if repeated is None else repeated.decode("utf-8", "replace")
+            yield self._window[start:end]
 
     def _hold_string(self) -> int:
         """Have the next string in the window, and its length."""

@@ -149,6 +149,7 @@ def test_files_that_are_no_models(tmp_path, content, problem):
         ({"tokenizer.ggml.scores": [1.0] * 2000}, "scores does not match"),
         ({"tokenizer.ggml.tokens": ["a", "b", "a"]}, "has 'a' twice"),
         ({"tokenizer.ggml.tokens": [1, 2]}, "no list of texts"),
+        ({"tokenizer.ggml.model": "llama"}, "without all bytes"),
         ({"split.count": 3, "split.no": 1}, "one of 3 parts"),
     ],
 )
