@@ -13,6 +13,7 @@ from .held import Start
 from .interrupt import Interrupt
 from .job import Choice, Job
 from .model import ABORTED, DECODED, NO_ROOM, Model
+from .sequence_store import SequenceStore
 from .sequences import Sequences
 from .starting import choices_of
 
@@ -78,10 +79,10 @@ class Scheduler:
         if not self._model.can_cut:
             self._sequences.restart_all(self.active)
 
-    def settled(self) -> Sequences:
+    def settled(self) -> SequenceStore:
         """The sequences, with nothing left of calls that were broken off."""
         self._drop_cancelled()
-        return self._sequences
+        return self._sequences.store
 
     def fail_all(self, error: Exception) -> None:
         """End every job with an error."""

@@ -17,10 +17,8 @@ Belongs to the engine's thread.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from itertools import count
+from collections.abc import Collection, Iterable
 
-from ..errors import InternalServerError
 from .held import (
     Holder,
     Kept,
@@ -31,11 +29,10 @@ from .held import (
     first_parts,
     growth,
     parts_of,
-    shared_length,
 )
 from .job import Choice, Part
 from .model import Model
-from .session_file import SavedSequence
+from .sequence_store import SequenceStore
 
 _WORTH_WAITING = 4
 """A choice waits for one that is reading its beginning if that saves it one part in so many."""
@@ -51,14 +48,12 @@ class Sequences:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self.keeps: bool = model.options.prefix_cache and (model.can_cut or not model.window_layers)
-        """Whether anything stays of answers that ended."""
-        self._forgets = bool(model.window_layers) or not model.can_cut
-        """Whether a sequence may not do for its own beginning."""
-        self._free = list(range(model.sequences))
-        self._kept: list[Kept | Pin] = []
-        """Least recently used first."""
-        self._parts = count()
+        self._store = SequenceStore(model)
+
+    @property
+    def store(self) -> SequenceStore:
+        """The sequences that nobody writes on."""
+        return self._store
 
     def find(self, choice: Choice, active: Collection[Choice]) -> Start:
         """How `choice` can begin. Its last token is always computed, for what comes next."""
@@ -86,8 +81,11 @@ class Sequences:
         return start
 
     def _others(self, choice: Choice, active: Collection[Choice]) -> Iterable[Holder]:
-        if self.keeps and not choice.prompt.unscored:
-            return [*active, *(kept for kept in reversed(self._kept) if isinstance(kept, Kept))]
+        if self._store.keeps and not choice.prompt.unscored:
+            return [
+                *active,
+                *(kept for kept in reversed(self._store.kept) if isinstance(kept, Kept)),
+            ]
         if self._model.can_cut:  # answers to one prompt of one call, which score it together
             return [other for other in active if other.prompt is choice.prompt]
         return []
@@ -98,16 +96,11 @@ class Sequences:
             return length == other.computed
         if not self._model.window_layers:
             return True
-        return self._model.first_kept(other.sequence) <= self._seen_from(length)
-
-    def _seen_from(self, place: int) -> int:
-        """The first position that such layers need to compute the token at a place: it sees itself
-        and the window's length less one before it."""
-        return max(0, place - self._model.window_layers + 1)
+        return self._model.first_kept(other.sequence) <= self._store.seen_from(length)
 
     def _pin_before(self, choice: Choice, length: int) -> Pin | None:
         """The last pinned place within the first tokens of a choice."""
-        pins = (pin for pin in self._kept if isinstance(pin, Pin) and pin.computed <= length)
+        pins = (pin for pin in self._store.kept if isinstance(pin, Pin) and pin.computed <= length)
         fitting = (pin for pin in pins if pin.tokens == choice.tokens[: pin.computed])
         return max(fitting, key=lambda pin: pin.computed, default=None)
 
@@ -122,16 +115,16 @@ class Sequences:
     def begin(self, choice: Choice, start: Start) -> None:
         """Give a choice a sequence, with the beginning that was found for it."""
         source, pin = start.source, start.pin
-        if pin and not self._has_free_beside(source, pin):
+        if pin and not self._store.has_free_beside(source, pin):
             source, pin, start = None, None, Start(parting=start.parting)
-        choice.part = next(self._parts)
+        choice.part = next(self._store.parts)
         if isinstance(source, Kept) and not pin and self._can_take_over(source, start.length):
-            self._kept.remove(source)
+            self._store.kept.remove(source)
             choice.sequence = source.sequence
             self._model.cut(choice.sequence, start.length)
         else:
-            self._has_free_beside(source, pin)
-            choice.sequence = self._free.pop()
+            self._store.has_free_beside(source, pin)
+            choice.sequence = self._store.free.pop()
             if not self._copy(choice.sequence, start):
                 self._model.forget(choice.sequence)
                 source, start = None, Start(parting=start.parting)
@@ -147,37 +140,22 @@ class Sequences:
         source, pin, length = start.source, start.pin, start.length
         if source is None:
             return True
-        self._use(source)
+        self._store.use(source)
         if pin is None:
             self._model.share(source.sequence, target, 0, length)
         else:
-            self._use(pin)
-            border = self._seen_from(length)
+            self._store.use(pin)
+            border = self._store.seen_from(length)
             self._model.share(source.sequence, target, 0, border)
             self._model.share(pin.sequence, target, border, length)
         # Cells that two sequences have are never written over, also where both are past them.
-        past = self._seen_from(length) - self._model.first_kept(target)
+        past = self._store.seen_from(length) - self._model.first_kept(target)
         window = self._model.window_layers
         return not window or past <= window or self._model.renew_window(target)
 
-    def _use(self, holder: Holder | Pin) -> None:
-        """Count as used last."""
-        if not isinstance(holder, Choice):
-            self._kept.remove(holder)
-            self._kept.append(holder)
-
-    def _has_free_beside(self, *needed: Holder | Pin | None) -> bool:
-        """Have a sequence free, without giving back those that are needed; whether there is one."""
-        while not self._free:
-            gone = next((kept for kept in self._kept if kept not in needed), None)
-            if gone is None:
-                return False
-            self._drop(gone)
-        return True
-
     def _places(self, choice: Choice, parting: int) -> list[int]:
         """Where a prompt is worth pinning: where it parts from another, and before its end."""
-        if not (self.keeps and self._forgets):
+        if not (self._store.keeps and self._store.forgets):
             return []
         end = choice.prompt.whole(len(choice.prompt.tokens) - _LAST_WORDS)
         places = [parting, end] if parting < end else [end]
@@ -201,33 +179,28 @@ class Sequences:
             return
         known = self._pin_before(choice, place)
         if known and known.computed == place:
-            self._use(known)
-        elif self._has_free_beside():
-            pin = Pin(self._free.pop(), choice.tokens[:place])
-            self._model.share(choice.sequence, pin.sequence, self._seen_from(place), place)
-            self._kept.append(pin)
+            self._store.use(known)
+        elif self._store.has_free_beside():
+            pin = Pin(self._store.free.pop(), choice.tokens[:place])
+            self._model.share(choice.sequence, pin.sequence, self._store.seen_from(place), place)
+            self._store.kept.append(pin)
 
     def _keep_state(self, choice: Choice) -> None:
         """Keep all of a sequence as it is now."""
         tokens = choice.tokens[: choice.computed]
-        known = self._kept_with(tokens)
+        known = self._store.kept_with(tokens)
         if known:
-            self._use(known)
-        elif self._has_free_beside():
-            kept = Kept(self._free.pop(), tokens, parts_of(choice))
+            self._store.use(known)
+        elif self._store.has_free_beside():
+            kept = Kept(self._store.free.pop(), tokens, parts_of(choice))
             self._model.share(choice.sequence, kept.sequence, 0, choice.computed)
-            self._kept.append(kept)
-
-    def _kept_with(self, tokens: list[int]) -> Kept | None:
-        """What is kept with exactly these tokens."""
-        found = (kept for kept in self._kept if isinstance(kept, Kept) and kept.tokens == tokens)
-        return next(found, None)
+            self._store.kept.append(kept)
 
     def _drop_same(self, kept: Kept) -> None:
         """Drop what was kept with the same tokens before."""
-        known = self._kept_with(kept.tokens)
+        known = self._store.kept_with(kept.tokens)
         if known and known is not kept:
-            self._drop(known)
+            self._store.drop(known)
 
     def _can_take_over(self, source: Kept, length: int) -> bool:
         """Whether a choice goes on in the sequence of its source; otherwise it gets a copy.
@@ -236,26 +209,26 @@ class Sequences:
         that is gone on from is lost.
         """
         lost = source.computed - (length if self._model.can_cut else 0)
-        oldest = next((kept for kept in self._kept if kept is not source), None)
-        return not lost or not (self._free or (oldest and lost > oldest.computed))
+        oldest = next((kept for kept in self._store.kept if kept is not source), None)
+        return not lost or not (self._store.free or (oldest and lost > oldest.computed))
 
     def leave(self, choice: Choice) -> None:
         """A choice has ended: keep what is computed of it."""
         kept = Kept(choice.sequence, choice.tokens[: choice.computed], parts_of(choice))
-        self._kept.append(kept)
-        if not self.keeps or not kept.tokens:
-            self._drop(kept)
+        self._store.kept.append(kept)
+        if not self._store.keeps or not kept.tokens:
+            self._store.drop(kept)
             return
         self._model.cut(kept.sequence, kept.computed)  # a decode may have been broken off
-        if self._forgets:
+        if self._store.forgets:
             self._drop_same(kept)
             return
-        for other in self._kept[:-1]:
+        for other in self._store.kept[:-1]:
             if other.tokens[: kept.computed] == kept.tokens:
-                self._drop(kept)
+                self._store.drop(kept)
                 return
             if kept.tokens[: other.computed] == other.tokens:
-                self._drop(other)
+                self._store.drop(other)
 
     def restart(self, choice: Choice) -> None:
         """Let a choice read its tokens again from the first on."""
@@ -264,129 +237,16 @@ class Sequences:
 
     def restart_all(self, active: Iterable[Choice]) -> None:
         """Give up all that is computed, also of active choices, which go on from nothing."""
-        while self.drop_oldest():
+        while self._store.drop_oldest():
             pass
         for choice in active:
             self.restart(choice)
         self._model.forget_all()
 
-    def take(self, choice: Choice) -> None:
-        """Take a choice's sequence and its cells away, to give it new ones later."""
-        self._release(choice.sequence)
-
     def drop_oldest(self) -> bool:
         """Give back what has not been used for longest; `False` if nothing is kept."""
-        if not self._kept:
-            return False
-        self._drop(self._kept[0])
-        return True
+        return self._store.drop_oldest()
 
-    # Saving and restoring
-
-    @property
-    def kept(self) -> list[Kept | Pin]:
-        """What ended answers left, the most recently used first."""
-        return self._kept[::-1]
-
-    def save(self, kept: Kept | Pin, written: Iterable[Kept | Pin]) -> SavedSequence | None:
-        """What the cache holds of it; the beginning that it has in common with one of `written` is
-        left out. `None` if it is not kept any more."""
-        if kept not in self._kept:
-            return None
-        if isinstance(kept, Pin):
-            start, state = self._seen_from(kept.computed), self._model.state(kept.sequence)
-            return SavedSequence(kept.tokens, start, state, pin=True)
-        start, source = 0, kept
-        # With a sliding window a beginning is in the same cells in some layers only, and a state
-        # has none.
-        for other in written if not self._forgets else ():
-            if isinstance(other, Kept) and other in self._kept:
-                common = shared_length(kept, other)
-                start, source = (common, other) if common > start else (start, source)
-        self._model.drop_beginning(kept.sequence, start)
-        try:
-            return SavedSequence(kept.tokens, start, self._model.state(kept.sequence))
-        finally:
-            self._model.share(source.sequence, kept.sequence, 0, start)
-
-    def restore(
-        self, saved: SavedSequence, newer: Sequence[Kept | Pin], active: Collection[Choice]
-    ) -> Kept | Pin | None:
-        """Keep what was saved; `None` if there is no room for it, or nothing to go before it.
-
-        What was kept before makes room, but not those of `newer`, which were used after it.
-        """
-        known = next((other for other in self._kept if self._does_for(other, saved)), None)
-        if known:
-            return known
-        before = saved.tokens if saved.pin else saved.tokens[: saved.start]
-        source = self._holder(before, active)
-        if before and not source:
-            return None
-        kept = self._as_kept(saved, source)
-        staying = [*active, *(other for other in self._kept if other in newer or other is source)]
-        if not self._make_room(kept, staying) or not self._fill(kept, saved.state):
-            return None
-        if source and not saved.pin:
-            self._model.share(source.sequence, kept.sequence, 0, saved.start)
-        at = self._kept.index(newer[-1]) if newer and newer[-1] in self._kept else len(self._kept)
-        self._kept.insert(at, kept)
-        return kept
-
-    def _does_for(self, other: Kept | Pin, saved: SavedSequence) -> bool:
-        """Whether there is no use in restoring what was saved."""
-        longer = not self._forgets and other.tokens[: len(saved.tokens)] == saved.tokens
-        return isinstance(other, Pin) == saved.pin and (longer or other.tokens == saved.tokens)
-
-    def _holder(self, tokens: list[int], active: Iterable[Choice]) -> Holder | None:
-        """Who has these tokens in the cache."""
-        holders: list[Holder] = [kept for kept in self._kept if isinstance(kept, Kept)]
-        length = len(tokens)
-        for other in [*holders, *active] if tokens else []:
-            if other.computed >= length and other.tokens[:length] == tokens:
-                return other
-        return None
-
-    def _as_kept(self, saved: SavedSequence, source: Holder | None) -> Kept | Pin:
-        if saved.pin:
-            return Pin(-1, saved.tokens)
-        inherited = first_parts(source, saved.start) if source else ()
-        own = Part(next(self._parts), len(saved.tokens) - saved.start)
-        return Kept(-1, saved.tokens, (*inherited, own))
-
-    def _make_room(self, kept: Kept | Pin, staying: Collection[Holder | Pin]) -> bool:
-        """Free a sequence and cells for one more, if that can be done without those that stay."""
-        going = [other for other in self._kept if other not in staying]
-        if not self._have_cells([kept, *staying]) or not (self._free or going):
-            return False
-        while not self._free or not self._have_cells([kept, *staying, *going]):
-            self._drop(going.pop(0))
-        return True
-
-    def _have_cells(self, holders: Iterable[Holder | Pin]) -> bool:
-        """Whether the cache has as many cells. A pin's may be those of another, but need not be."""
-        parts: list[Part] = []
-        for place, holder in enumerate(holders):
-            if isinstance(holder, Pin):
-                parts.append(Part(-1 - place, min(holder.computed, self._model.window_layers)))
-            else:
-                parts += parts_of(holder)
-        return count_cells(parts) <= self._model.cells
-
-    def _fill(self, kept: Kept | Pin, state: bytearray) -> bool:
-        try:
-            self._model.restore(self._free[-1], state)
-        except InternalServerError:
-            if min(kept.tokens) >= 0:
-                raise
-            return False  # an image may take more cells than are counted
-        kept.sequence = self._free.pop()
-        return True
-
-    def _drop(self, kept: Kept | Pin) -> None:
-        self._kept.remove(kept)
-        self._release(kept.sequence)
-
-    def _release(self, sequence: int) -> None:
-        self._model.forget(sequence)
-        self._free.append(sequence)
+    def take(self, choice: Choice) -> None:
+        """Take a choice's sequence and its cells away, to give it new ones later."""
+        self._store.release(choice.sequence)

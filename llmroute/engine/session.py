@@ -15,6 +15,7 @@ from .held import Kept, Pin
 from .identity import identity_of
 from .scheduler import Scheduler
 from .session_file import Identity, SavedSequence, SessionReader, write_session
+from .session_store import SessionStore
 from .vectors import VectorScheduler
 
 
@@ -69,20 +70,20 @@ def _identity(engine: Engine) -> Identity:
 
 
 def _kept(scheduler: Scheduler | VectorScheduler) -> list[Kept | Pin]:
-    return _writing(scheduler).settled().kept
+    return _writing(scheduler).settled().kept[::-1]  # the most recently used first
 
 
 def _saved(
     kept: Kept | Pin, written: list[Kept | Pin], scheduler: Scheduler | VectorScheduler
 ) -> SavedSequence | None:
-    return _writing(scheduler).settled().save(kept, written)
+    return SessionStore(_writing(scheduler).settled()).save(kept, written)
 
 
 def _restored(
     saved: SavedSequence, restored: list[Kept | Pin], scheduler: Scheduler | VectorScheduler
 ) -> Kept | Pin | None:
     writing = _writing(scheduler)
-    return writing.settled().restore(saved, restored, writing.active)
+    return SessionStore(writing.settled()).restore(saved, restored, writing.active)
 
 
 def _writing(scheduler: Scheduler | VectorScheduler) -> Scheduler:
