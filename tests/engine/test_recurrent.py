@@ -135,13 +135,13 @@ def test_a_beginning_in_common_is_read_once(model: Path) -> None:
     assert [text for text, _ in found] == [anew(model, talk) for talk in talks]
 
 
-def test_calls_at_once_wait_for_the_one_that_reads_their_beginning(model: Path) -> None:
+def test_prompts_at_once_wait_for_the_one_that_reads_their_beginning(model: Path) -> None:
     talks = [[*_SYSTEM, *text_of_length(20)] for _ in range(4)] + [[*_SYSTEM, 50]] * 2
-    load = {"n_batch": 16, "n_parallel": 6}
-    with ThreadPoolExecutor(len(talks)) as pool:
-        found = list(pool.map(lambda talk: ask(model, talk, **load), talks))
-    assert [text for text, _ in found] == [anew(model, talk) for talk in talks]
-    assert sum(cached >= 100 for _, cached in found) >= 4
+    load = _LOAD | {"n_batch": 16, "n_parallel": 6}
+    result = run(call(model, talks, load=load, max_tokens=12))
+    assert result.texts == [anew(model, talk) for talk in talks]
+    assert result.usage is not None
+    assert result.usage.cached_tokens >= 4 * 100
 
 
 def test_nothing_is_kept_when_that_is_not_wanted(model: Path) -> None:
