@@ -108,10 +108,10 @@ def test_a_long_beginning_in_common_takes_no_room_from_the_answers(
     """Cells that several sequences have are not written over, though all are past them."""
     common = text_of_length(600)  # more than the layers with a window hold together
     prompts = [[*common, *text_of_length(20)] for _ in range(4)]
-    with ThreadPoolExecutor(4) as threads:
-        results = list(threads.map(lambda prompt: ask(windowed, prompt), prompts))
-    assert sorted(cached for _, cached in results)[1] >= 590
-    assert [text for text, _ in results] == [anew(windowed, prompt) for prompt in prompts]
+    result = run(call(windowed, prompts, load=_LOAD, max_tokens=12))
+    assert result.texts == [anew(windowed, prompt) for prompt in prompts]
+    assert result.usage is not None
+    assert result.usage.cached_tokens >= 3 * 590
     assert "failed to find a memory slot" not in caplog.text
 
 
