@@ -8,7 +8,7 @@ MODEL := models/gemma-3-270m-q4_k_m.gguf
 CHAT_MODEL := models/smollm2-135m-instruct-q4_1.gguf
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-haystack check format registry-check docs bench build clean
+.PHONY: help demo test test-fast test-haystack check format registry-check docs bench llama-server build clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
@@ -46,6 +46,9 @@ docs: $(READY) ## Write the generated pages of docs/ anew
 bench: $(MODEL) ## Measure the client (and the engine) against peers
 	$(BIN)/python benchmarks/client.py
 	$(BIN)/python benchmarks/engine.py $(MODEL)
+
+llama-server: $(READY) ## Build llama.cpp's server for the comparison, from the engine's own sources
+	@sh benchmarks/build_server.sh $(BIN)/python
 
 build: $(READY) ## Build the wheel and the sdist into dist/
 	$(BIN)/python -m build
