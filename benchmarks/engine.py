@@ -15,6 +15,7 @@ import json
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,13 @@ class Contestant:
         self._process.wait()
 
 
-def compare(contestants: dict[str, Contestant], rounds: int) -> None:
-    """Rounds of several requests at once."""
+def compare(contestants: dict[str, Contestant], rounds: int, levels: Iterable[int]) -> None:
+    """Rounds of several requests at once. One that does not count comes first, so that all have
+    read the common beginning as often as they want to."""
     names = [name for name in ("engine", "lock", SERVER) if name in contestants]
-    for at_once in AT_ONCE:
+    for name in names:
+        contestants[name]("round", max(AT_ONCE), 0)
+    for at_once in levels:
         results: dict[str, list[dict[str, float]]] = {name: [] for name in names}
         for number in range(rounds):
             for name in names:
@@ -78,7 +82,8 @@ def _told(results: list[dict[str, float]], engine: list[dict[str, float]]) -> st
     figures = {key: statistics.median(result[key] for result in results) for key in results[0]}
     return (
         f"{figures['rate']:7.1f} tokens/s  first token {figures['first']:6.3f} s  slowest "
-        f"{figures['slowest']:6.2f} s   engine: {ratio:.2f} x the rate, 1/{sooner:.1f} the wait"
+        f"{figures['slowest']:6.2f} s  CPU {figures['cpu']:5.1f} ms a token   engine: {ratio:.2f} x "
+        f"the rate, 1/{sooner:.1f} the wait"
     )
 
 
@@ -140,6 +145,7 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--at-once", type=int, nargs="+", default=AT_ONCE, help="at most 16")
     parser.add_argument("--threads", type=int, default=machine.cores())
     parser.add_argument("--server", default=find_server(), help="path of llama-server")
     given = parser.parse_args()
@@ -149,7 +155,7 @@ def main() -> None:
     print(f"{SERVER}: {given.server or 'not there; `make llama-server` builds it'}")
     contestants = {name: Contestant(name, given) for name in names}
     compare_pace(contestants, 4 * given.rounds)
-    compare(contestants, given.rounds)
+    compare(contestants, given.rounds, given.at_once)
     compare_grammars(contestants, given.rounds)
     compare_turns(contestants, max(1, given.rounds // 2))
     for name in names:

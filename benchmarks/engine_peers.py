@@ -93,8 +93,9 @@ class Server:
         command = [program, "--model", model, "--port", str(self._port), "--no-ui"]
         command += ["--ctx-size", str(_N_CTX), "--parallel", str(max(AT_ONCE)), "--kv-unified"]
         command += ["--threads", str(threads), "--threads-batch", str(threads)]
-        # By default it would put the common beginning aside after each call.
-        command += ["--no-cache-idle-slots"]
+        # By default it puts what ended calls computed aside, and reads a prompt anew in a model
+        # with a sliding window; a full cache needs no checkpoints.
+        command += ["--no-cache-idle-slots", "--swa-full", "--ctx-checkpoints", "0"]
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

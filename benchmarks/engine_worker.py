@@ -72,8 +72,10 @@ class Clock:
         return 1 - sum(native for _, native in self.steps) / sum(total for total, _ in self.steps)
 
 
-def one_round(ask: Ask, at_once: int, tokens: int, number: int) -> dict[str, Any]:
-    """Send requests together; when their first and last tokens came."""
+def one_round(ask: Ask, pid: int, at_once: int, tokens: int, number: int) -> dict[str, Any]:
+    """Send requests together; when their first and last tokens came, and what that took of the
+    processor in the process that computes."""
+    used = cpu(pid)
     barrier = threading.Barrier(at_once + 1)
 
     def send(own: int) -> list[float]:
@@ -94,6 +96,7 @@ def one_round(ask: Ask, at_once: int, tokens: int, number: int) -> dict[str, Any
         "rate": at_once * tokens / seconds,
         "first": statistics.median(first for first, _ in times),
         "slowest": max(last for _, last in times),
+        "cpu": (cpu(pid) - used) * 1000 / (at_once * tokens),
     }
 
 
@@ -134,6 +137,12 @@ def python_costs(clock: Clock) -> list[tuple[float, float]]:
     return costs
 
 
+def cpu(pid: int) -> float:
+    """Seconds of processor time a process has used, all its threads together."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def peak_memory(pid: int) -> float:
     """The most memory a process has had, in MB."""
     status = Path(f"/proc/{pid}/status").read_text()
@@ -166,7 +175,7 @@ def main() -> None:
     list(ask("Once", 2))
     pid = ask.pid if isinstance(ask, Server) else os.getpid()
     commands: dict[str, Callable[[int, int], Any]] = {
-        "round": lambda at_once, number: one_round(ask, at_once, given.tokens, number),
+        "round": lambda at_once, number: one_round(ask, pid, at_once, given.tokens, number),
         "pace": lambda *_: pace(ask),
         "free people": lambda *_: pace(ask, _PEOPLE),
         "people": lambda *_: pace(ask, _PEOPLE, _PEOPLE_GRAMMAR),
