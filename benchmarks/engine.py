@@ -64,27 +64,29 @@ def compare(contestants: dict[str, Contestant], rounds: int, levels: Iterable[in
     names = [name for name in ("engine", "lock", SERVER) if name in contestants]
     for name in names:
         contestants[name]("round", max(AT_ONCE), 0)
+    told = ("tokens/s", "engine / this", "first token, s", "slowest request, s", "CPU ms a token")
+    print(row("at once", "", *told), row(*["---"] * 7), sep="\n")
     for at_once in levels:
         results: dict[str, list[dict[str, float]]] = {name: [] for name in names}
         for number in range(rounds):
             for name in names:
                 results[name].append(contestants[name]("round", at_once, 100 * at_once + number))
         for name in names:
-            told = _told(results[name], results["engine"])
-            print(f"{at_once:2} at once  {name:20}{told}", flush=True)
+            print(row(at_once, name, *figures(results[name], results["engine"])), flush=True)
 
 
-def _told(results: list[dict[str, float]], engine: list[dict[str, float]]) -> str:
-    ratio = statistics.median(e["rate"] / r["rate"] for e, r in zip(engine, results, strict=True))
-    sooner = statistics.median(
-        r["first"] / e["first"] for e, r in zip(engine, results, strict=True)
-    )
-    figures = {key: statistics.median(result[key] for result in results) for key in results[0]}
-    return (
-        f"{figures['rate']:7.1f} tokens/s  first token {figures['first']:6.3f} s  slowest "
-        f"{figures['slowest']:6.2f} s  CPU {figures['cpu']:5.1f} ms a token   engine: {ratio:.2f} x "
-        f"the rate, 1/{sooner:.1f} the wait"
-    )
+def figures(results: list[dict[str, float]], engine: list[dict[str, float]]) -> list[str]:
+    """The medians of a contestant's rounds, and of the ratios to the engine's in the same round."""
+    pairs = zip(engine, results, strict=True)
+    ratio = statistics.median(ours["rate"] / theirs["rate"] for ours, theirs in pairs)
+    middle = {key: statistics.median(result[key] for result in results) for key in results[0]}
+    rate, cpu = f"{middle['rate']:.1f}", f"{middle['cpu']:.1f}"
+    return [rate, f"{ratio:.2f}", f"{middle['first']:.2f}", f"{middle['slowest']:.1f}", cpu]
+
+
+def row(*cells: object) -> str:
+    """A line of a Markdown table."""
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def compare_turns(contestants: dict[str, Contestant], rounds: int) -> None:
