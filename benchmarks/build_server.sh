@@ -24,7 +24,8 @@ if [ ! -x "$server" ]; then
     say "Compiling llama-server, which takes about ten minutes on two cores; see $folder/build.log"
     {
         cmake -S "$folder/source/vendor/llama.cpp" -B "$folder/build" \
-            -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DBUILD_SHARED_LIBS=ON \
+            -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON \
+            -DBUILD_SHARED_LIBS=ON -DCMAKE_BUILD_RPATH_USE_ORIGIN=ON \
             -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF \
             -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF
         cmake --build "$folder/build" --target llama-server --parallel "$(getconf _NPROCESSORS_ONLN)"
