@@ -73,14 +73,15 @@ def ask_lock(model: str, threads: int) -> Ask:
 
     def ask(prompt: str, tokens: int, grammar: str | None = None) -> Iterator[object]:
         with lock:
-            yield from llama.create_completion(
+            chunks = llama.create_completion(
                 prompt,
                 max_tokens=tokens,
                 temperature=0,
                 stream=True,
-                logit_bias={1: -1000},
                 grammar=grammar and LlamaGrammar.from_string(grammar, verbose=False),
             )
+            # The last one only tells that it is the last.
+            yield from (chunk for chunk in chunks if chunk["choices"][0]["text"])
 
     return ask
 

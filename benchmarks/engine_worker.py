@@ -78,13 +78,13 @@ def one_round(ask: Ask, pid: int, at_once: int, tokens: int, number: int) -> dic
     used = cpu(pid)
     barrier = threading.Barrier(at_once + 1)
 
-    def send(own: int) -> list[float]:
+    def send(own: int) -> tuple[float, float, int]:
         barrier.wait()
         prompt = f"{_SYSTEM}\nStory {number}.{own}: Once upon a time"
         times = [
             item if isinstance(item, float) else time.perf_counter() for item in ask(prompt, tokens)
         ]
-        return [times[0] - start, times[-1] - start]
+        return times[0] - start, times[-1] - start, len(times)
 
     with ThreadPoolExecutor(at_once) as threads:
         sent = [threads.submit(send, own) for own in range(at_once)]
@@ -92,11 +92,12 @@ def one_round(ask: Ask, pid: int, at_once: int, tokens: int, number: int) -> dic
         barrier.wait()
         times = [future.result() for future in sent]
     seconds = time.perf_counter() - start
+    made = sum(count for _, _, count in times)  # an answer may end by itself
     return {
-        "rate": at_once * tokens / seconds,
-        "first": statistics.median(first for first, _ in times),
-        "slowest": max(last for _, last in times),
-        "cpu": (cpu(pid) - used) * 1000 / (at_once * tokens),
+        "rate": made / seconds,
+        "first": statistics.median(first for first, _, _ in times),
+        "slowest": max(last for _, last, _ in times),
+        "cpu": (cpu(pid) - used) * 1000 / made,
     }
 
 
