@@ -143,6 +143,7 @@ def write_scripted(
     *,
     pieces: Sequence[str | bytes] | None = None,
     loop: bool = False,
+    layers: int = 1,
     chat_template: str | None = CHAT_TEMPLATE,
     n_ctx: int = 4096,
     add_bos: bool = False,
@@ -153,7 +154,8 @@ def write_scripted(
     One token is one piece: `pieces` are what `script` is cut into, all different (a cut may go
     through the middle of a character); by default they are words, longer where a word comes
     again. `loop=True` starts over instead of stopping. A piece of a single byte shares its token
-    with that byte in prompts, so the prompt must not end in it.
+    with that byte in prompts, so the prompt must not end in it. `layers` make it slower, as large
+    models are.
 
     How it works: dimension 0 of the embedding stands for every token that is not a piece and
     leads to the first one, dimension i for piece i and leads to the next; attention and
@@ -175,7 +177,7 @@ def write_scripted(
     says = [ids[text] for text in texts]
 
     width = max(_HEAD_SIZE, len(parts) + 1)
-    fields |= _model(width, _HEAD_SIZE, heads=1, layers=1, n_ctx=n_ctx)
+    fields |= _model(width, _HEAD_SIZE, heads=1, layers=layers, n_ctx=n_ctx)
     embedding = array("f", bytes(4 * width * len(ids)))
     output = array("f", bytes(4 * width * len(ids)))
     for token in range(len(ids)):
@@ -192,7 +194,7 @@ def write_scripted(
         Tensor("output_norm.weight", (width,), _ones(width)),
         Tensor("output.weight", (width, len(ids)), output),
     ]
-    for name, shape in _layer_shapes(width, _HEAD_SIZE, _HEAD_SIZE, layers=1):
+    for name, shape in _layer_shapes(width, _HEAD_SIZE, _HEAD_SIZE, layers=layers):
         data = _ones(width) if len(shape) == 1 else array("f", bytes(4 * math.prod(shape)))
         tensors.append(Tensor(name, shape, data))
     return write_gguf(Path(path), fields | _template(chat_template) | dict(metadata or {}), tensors)
