@@ -12,6 +12,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from ..errors import LLMRouteError, ModelUnloadedError, RateLimitError
 from . import context_size, model, native
+from .drafting import load_drafts
+from .drafts import Drafts
 from .gguf import read_header
 from .interrupt import Interrupt
 from .job import Job, as_ours
@@ -162,25 +164,30 @@ class Engine:
 
     def _run(self) -> None:
         try:
-            loaded, flag = self._load()
+            loaded, drafts, flag = self._load()
         except Exception as error:  # noqa: BLE001 - whatever it is, the jobs must hear of it
             self._refuse(_closed() if self._closing else as_ours(error))
             return
         finally:
             self._loaded.set()
         self._interrupt.watch(flag)
-        kind = VectorScheduler if self.options.embeddings else Scheduler
-        scheduler = self._scheduler = kind(loaded, self._interrupt)
+        scheduler: Scheduler | VectorScheduler = (
+            VectorScheduler(loaded, self._interrupt)
+            if self.options.embeddings
+            else Scheduler(loaded, self._interrupt, drafts)
+        )
+        self._scheduler = scheduler
         try:
             with native.expected_failures(flag):
                 self._work(scheduler)
         finally:
             scheduler.fail_all(_closed())
             self._refuse(_closed())
+            drafts.free()
             loaded.free()
             self.size = 0
 
-    def _load(self) -> tuple[model.Model, native.Flag]:
+    def _load(self) -> tuple[model.Model, Drafts, native.Flag]:
         with _loading:
             header = read_header(self.path, self.options.kv_overrides)
             limit = memory_limit()
@@ -190,9 +197,14 @@ class Engine:
             self._reserve(size, limit)
             flag = native.Flag()
             loaded = model.load(header, self.options, n_ctx, flag, self._go_on)
+            try:
+                drafts = load_drafts(loaded, flag, self._interrupt, self._go_on)
+            except BaseException:  # whatever it is, the weights must not stay behind
+                loaded.free()
+                raise
             self.size = size
         self.n_ctx = loaded.window
-        return loaded, flag
+        return loaded, drafts, flag
 
     def _reserve(self, size: int, limit: Limit) -> None:
         check_allowed(size, limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -72,6 +72,10 @@ class Job:
     unfinished: int = 0
     """Choices that are not told to their end."""
     completion_tokens: int = 0
+    drafted: int = 0
+    """Tokens that were guessed ahead, and"""
+    accepted: int = 0
+    """how many of them were right."""
 
     def __post_init__(self) -> None:
         given = self.sampling.seed
@@ -95,7 +99,10 @@ class Job:
     def _finish(self) -> None:
         prompt_tokens = sum(prompt.size for prompt in self.prompts)
         cached = sum(prompt.cached or 0 for prompt in self.prompts)
-        self._send(LocalUsage(prompt_tokens, self.completion_tokens, cached))
+        rejected = self.drafted - self.accepted
+        self._send(
+            LocalUsage(prompt_tokens, self.completion_tokens, cached, self.accepted, rejected)
+        )
         self._send(None)
 
     def fail(self, error: Exception) -> None:
@@ -142,7 +149,7 @@ class Part(NamedTuple):
     """How much of its beginning."""
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Choice:
     """One answer being generated: a sequence of llama.cpp while it is active."""
 
@@ -174,6 +181,8 @@ class Choice:
     """Where in the batch its next token can be sampled; -1 if not after this step."""
     first_row: int = -1
     """Where in the batch the first of the tokens is that this step computes."""
+    drafted: Sequence[int] = ()
+    """Tokens guessed to come next, in the batch after those planned."""
 
     @property
     def waits_for_reader(self) -> bool:

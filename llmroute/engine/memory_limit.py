@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ..errors import BadRequestError
 from . import machine
 from .context_size import cache_bytes
+from .gguf import read_header
 from .gguf_header import GGUFHeader
 from .options import LoadOptions
 from .states import states_bytes
@@ -56,11 +57,19 @@ def _parsed(text: str) -> int:
 
 
 def needed_bytes(header: GGUFHeader, options: LoadOptions, n_ctx: int) -> int:
-    """What a model takes: its files, as if all were read into memory, its cache and its states."""
+    """What a model takes: its files, as if all were read into memory, its cache and its states;
+    and a draft model beside it the same.
+
+    Raises what is wrong with the draft model's file.
+    """
     beside = [file for file in (options.mmproj, options.lora_path) if file and os.path.isfile(file)]
     files = header.file_size + sum(os.path.getsize(file) for file in beside)
     cache = n_ctx * (cache_bytes(header, options) or 0)
-    return files + cache + states_bytes(header, options)
+    draft = 0
+    draft_options = options.for_draft_model()
+    if draft_options and options.draft_model:
+        draft = needed_bytes(read_header(options.draft_model), draft_options, n_ctx)
+    return files + cache + states_bytes(header, options) + draft
 
 
 def check_allowed(needed: int, limit: Limit) -> None:

@@ -66,6 +66,10 @@ class Model:
         """Tokens that layers with a sliding window look back; 0 without such layers."""
         self.can_cut = can_cut(lib, model)
         """Whether a sequence's beginning can be had without what follows it."""
+        if options.draft_model and self.window_layers:
+            # Within what is computed at once, no cell is overwritten that is still within the
+            # window when the drafts are cut off again.
+            self.batch_size = lib.llama_n_ubatch(context)
         self.images: ImageReader | None = None
         """Reads images; `None` for a model loaded without an encoder for them."""
         self._model = model
@@ -74,6 +78,10 @@ class Model:
     def decode(self) -> int:
         """Compute the batch; returns llama.cpp's own result."""
         return int(self.lib.llama_decode(self.context, self.batch.native))
+
+    def wait(self) -> None:
+        """Wait until what was decoded is there; a GPU goes on by itself."""
+        self.lib.llama_synchronize(self.context)
 
     def look(self, picture: Picture, position: int, sequence: int) -> int:
         """Put an image into a sequence; returns as `decode` does."""

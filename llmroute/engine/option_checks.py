@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from . import kv_overrides
 from .checks import Check, bad, integer, number, one_of, path, positive, switch, unless
+from .files import find_model
 
+PROMPT_LOOKUP = "prompt_lookup"
+"""What `draft_model` is without a model."""
 _CACHE_TYPES = {
     **{0: "f32", 1: "f16", 8: "q8_0", 7: "q5_1", 6: "q5_0", 3: "q4_1", 2: "q4_0", 20: "iq4_nl"}
 }
@@ -39,6 +44,19 @@ def _numa(name: str, value: object) -> str | None:
         return "distribute" if value else None
     chosen: str | None = one_of(*_NUMA, numbers={0: None, **dict(enumerate(_NUMA, 1))})(name, value)
     return chosen
+
+
+def _draft_model(name: str, value: object) -> str:
+    if value == PROMPT_LOOKUP:
+        return PROMPT_LOOKUP
+    if not isinstance(value, str | os.PathLike):
+        raise bad(
+            name,
+            f"must be {PROMPT_LOOKUP!r} or a GGUF file, not {value!r:.100}. llama-cpp-python's "
+            f"LlamaPromptLookupDecoding(num_pred_tokens=10) is draft_model={PROMPT_LOOKUP!r}, "
+            "n_draft=10",
+        )
+    return str(find_model(value).absolute())
 
 
 def _is_zero(value: float) -> bool:
@@ -87,6 +105,8 @@ CHECKS: dict[str, Check] = {
     "lora_path": path,
     "lora_scale": number(-_LARGEST_FACTOR, _LARGEST_FACTOR),
     "mmproj": path,
+    "draft_model": _draft_model,
+    "n_draft": integer(1, 64),
     "embeddings": switch,
     "pooling": _pooling,
     "spm_infill": switch,

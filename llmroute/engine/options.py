@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ..errors import BadRequestError, UnsupportedOperationError, UnsupportedParamsError
+from ..errors import BadRequestError, UnsupportedParamsError
 from .checks import bad, positive
 from .kv_overrides import Overrides
 from .llama_cpp_python import INSTEAD, is_neutral
-from .option_checks import CHECKS
+from .option_checks import CHECKS, PROMPT_LOOKUP
 
 IDLE_VARIABLE = "LLMROUTE_LLAMACPP_IDLE_UNLOAD"
 """The environment variable for `idle_unload`."""
@@ -24,9 +24,12 @@ _ALIASES = {
 }
 _FOR_IMAGES = frozenset({"allow_image_urls", "allow_local_images", "chat_handler_name"})
 """Options of a call that loading has nothing to do with; see `image_sources` and `handlers`."""
-_OTHER_OPERATIONS = {
-    "draft_model": "draft models",
-}
+_SHARED = (
+    *("n_parallel", "n_batch", "n_ubatch", "n_threads", "n_threads_batch", "flash_attn"),
+    *("n_gpu_layers", "main_gpu", "split_mode", "tensor_split", "offload_kqv", "op_offload"),
+    *("use_mmap", "use_mlock", "check_tensors"),
+)
+"""Options that hold for a draft model too: those about the machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +120,13 @@ class LoadOptions:
     mmproj: str | None = None
     """The image encoder that goes with the model, a GGUF file of its own. `clip_model_path` is
     accepted too."""
+    draft_model: str | None = None
+    """What guesses how answers go on, so that a step can confirm several tokens: `"prompt_lookup"`
+    (as they went on earlier in prompt and answer), or a smaller model with the same vocabulary, a
+    GGUF file named as models are. Answers stay as they are. `None` guesses nothing."""
+    n_draft: int = 16
+    """The most tokens guessed for an answer in a step. It is as many as make answers fastest, and
+    none where that would be slower."""
     embeddings: bool = False
     """Make vectors instead of text. `embedding()` and `rerank()` set it themselves; it is for
     `warm_up`. `n_parallel`, `n_batch` and `n_ubatch` then have no effect: a text is computed whole,
@@ -136,8 +146,8 @@ class LoadOptions:
     def parse(cls, given: Mapping[str, Any]) -> LoadOptions:
         """Options from what a caller wrote; entries that are `None` keep the default.
 
-        Raises `UnsupportedParamsError` for an unknown name, `UnsupportedOperationError` for one
-        that belongs to something this engine does not do, `BadRequestError` for a bad value.
+        Raises `UnsupportedParamsError` for an unknown name, `BadRequestError` for a bad value, and
+        `NotFoundError` for a draft model that there is not.
         """
         options: dict[str, Any] = {}
         for written, value in given.items():
@@ -156,7 +166,18 @@ class LoadOptions:
             raise bad("lora_scale", "is for an adapter; name it in lora_path")
         if result.pooling and not result.embeddings:
             raise bad("pooling", "is for embedding(); leave it out of other calls")
+        if result.draft_model and result.embeddings:
+            raise bad("draft_model", "is for texts; leave it out of embedding() and rerank()")
+        if "n_draft" in options and not result.draft_model:
+            raise bad("n_draft", f"is for draft_model; set that to {PROMPT_LOOKUP!r} or a file")
         return result
+
+    def for_draft_model(self) -> LoadOptions | None:
+        """How the draft model is loaded that goes beside this one; `None` without one. What is said
+        of the other one's file and cache does not hold for it."""
+        if self.draft_model in (None, PROMPT_LOOKUP):
+            return None
+        return LoadOptions(prefix_cache=False, **{name: getattr(self, name) for name in _SHARED})
 
 
 def idle_seconds(options: LoadOptions) -> float | None:
@@ -174,12 +195,6 @@ def idle_seconds(options: LoadOptions) -> float | None:
 
 
 def _unknown(name: str) -> BadRequestError:
-    if name in _OTHER_OPERATIONS:
-        return UnsupportedOperationError(
-            f"llamacpp: {_OTHER_OPERATIONS[name]} are not supported yet, so model_kwargs "
-            f"cannot take {name!r}. Leave it out.",
-            param=name,
-        )
     return UnsupportedParamsError(
         f"llamacpp has no load option {name!r} (in model_kwargs). {_advice(name)}", param=name
     )

@@ -5,10 +5,12 @@ Belongs to the engine's thread.
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..errors import InternalServerError, LLMRouteError
+from .drafts import Drafts
 from .held import Start
 from .interrupt import Interrupt
 from .job import Choice, Job
@@ -25,9 +27,12 @@ so that they keep coming."""
 class Scheduler:
     """Runs the choices of all jobs, `n_parallel` of them at once."""
 
-    def __init__(self, model: Model, interrupt: Interrupt) -> None:
+    def __init__(self, model: Model, interrupt: Interrupt, drafts: Drafts | None = None) -> None:
         self._model = model
         self._interrupt = interrupt
+        self._drafts = drafts or Drafts(None, 0, model.vocabulary.is_end)
+        self._drafts_fit = True
+        """Whether the cache had room for drafts, or has been given some since."""
         self._sequences = Sequences(model)
         self.waiting: deque[Choice] = deque()
         self.active: list[Choice] = []
@@ -57,11 +62,15 @@ class Scheduler:
         if not batched:
             return
         self._interrupt.begin([choice.job for choice in batched])
+        begun = time.perf_counter()
         try:
             result = self._model.decode()
         finally:
             self._interrupt.end()
         if result == DECODED:
+            if self._drafts.on and all(choice.pending == 1 for choice in batched):
+                self._model.wait()
+                self._drafts.took(self._model.batch.size, time.perf_counter() - begun)
             self._advance(batched)
         elif result == NO_ROOM:
             self._make_room()
@@ -104,14 +113,14 @@ class Scheduler:
 
     def _retire(self, choice: Choice) -> None:
         """Let a choice go that is complete or not wanted."""
-        self._full = False
+        self._full, self._drafts_fit = False, True
         self._sequences.leave(choice)
         self._stop(choice)
         choice.chain.free()
 
     def _stop(self, choice: Choice) -> None:
         self.active.remove(choice)
-        choice.sequence, choice.computed = -1, 0
+        choice.sequence, choice.computed, choice.drafted = -1, 0, ()
 
     # Starting
 
@@ -145,13 +154,16 @@ class Scheduler:
     # One step
 
     def _fill(self) -> list[Choice]:
-        """Put the next tokens into the batch: one for each answer, then those of prompts."""
+        """Put the next tokens into the batch: one for each answer with what is drafted to follow
+        it, then those of prompts."""
         batch = self._model.batch
         batch.clear()
         writing = [choice for choice in self.active if choice.pending == 1]
         reading = [choice for choice in self.active if choice.pending > 1 and choice.readable]
+        room = min(self._model.batch_size - len(self.active), self._model.score_rows)
+        drafts = self._drafts.plan(writing, room) if self._drafts_fit else {}
         for choice in writing:
-            self._put(choice, 1)
+            self._put(choice, 1, drafts.get(choice, ()))
         room = self._model.batch_size - batch.size
         if writing:
             room = max(1, room // _CHUNK_SHARE)
@@ -189,17 +201,17 @@ class Scheduler:
         if result != ABORTED:
             choice.job.fail(InternalServerError(f"llama_decode failed with code {result}."))
 
-    def _put(self, choice: Choice, count: int) -> None:
+    def _put(self, choice: Choice, count: int, drafted: Sequence[int] = ()) -> None:
         start = choice.computed
         count = min(count, choice.readable)
         complete, every = count == choice.pending, choice.prompt.unscored
-        tokens = choice.tokens[start : start + count]
+        tokens = [*choice.tokens[start : start + count], *drafted]
         row = self._model.batch.add(
-            tokens, start, choice.sequence, wanted=complete or every, every=every
+            tokens, start, choice.sequence, wanted=complete or every, every=every or bool(drafted)
         )
-        choice.planned = count
-        choice.row = row if complete else -1
-        choice.first_row = row - count + 1
+        choice.planned, choice.drafted = count, drafted
+        choice.first_row = row - len(tokens) + 1
+        choice.row = row - len(drafted) if complete else -1
 
     def _advance(self, batched: list[Choice]) -> None:
         for choice in batched:
@@ -208,7 +220,7 @@ class Scheduler:
             self._sequences.pin(choice)
             if choice.row >= 0 and not choice.job.cancelled:
                 try:
-                    self._choose(choice)
+                    self._write(choice)
                 except LLMRouteError as error:  # a grammar's dead end: it ends this job only
                     choice.job.fail(error)
 
@@ -217,6 +229,25 @@ class Scheduler:
         logprobs, start, row = choice.prompt.logprobs, choice.computed, choice.first_row
         if logprobs is not None and not choice.job.cancelled:
             logprobs.take(start, choice.planned, lambda at: self._model.logits(row + at - start))
+
+    def _write(self, choice: Choice) -> None:
+        """Choose the next token of an answer, and more as long as they were drafted so."""
+        drafted, right = choice.drafted, 0
+        choice.job.drafted += len(drafted)
+        self._choose(choice)
+        for token in drafted:
+            if choice.sequence < 0 or choice.job.cancelled or choice.tokens[-1] != token:
+                break
+            right += 1
+            choice.job.accepted += 1
+            choice.computed += 1
+            choice.row += 1
+            self._choose(choice)
+        if choice.sequence >= 0 and right < len(drafted):
+            self._model.cut(choice.sequence, choice.computed)
+        if drafted:
+            self._drafts.checked(choice, right, len(drafted) - right)
+            choice.drafted = ()
 
     def _choose(self, choice: Choice) -> None:
         """Choose the next token of an answer and hand out its text."""
@@ -237,11 +268,15 @@ class Scheduler:
             choice.tokens.append(token)
 
     def _make_room(self) -> None:
-        """The cache is full: what is only kept goes, the least recently used first; then the
-        youngest answer gives its cells back until another has ended.
+        """The cache is full: drafts go first; then what is only kept, the least recently used
+        before the others; then the youngest answer gives its cells back until another has ended.
 
         Nothing of it is lost but time: it keeps its tokens and its sampler.
         """
+        if any(choice.drafted for choice in self.active):
+            self._drafts_fit = False
+            return
+        self._drafts_fit = True
         if self._sequences.drop_oldest():
             return
         youngest = self.active[-1]

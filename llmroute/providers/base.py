@@ -115,6 +115,10 @@ class LocalUsage:
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
+    accepted_tokens: int = 0
+    """Tokens of the answer that were guessed ahead, and"""
+    rejected_tokens: int = 0
+    """guesses that were wrong."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from ..types.chat_chunk import (
 )
 from ..types.request import Request
 from ..types.text import TextChoice, TextCompletion, TextLogprobs
-from ..types.usage import PromptTokensDetails, Usage
+from ..types.usage import CompletionTokensDetails, PromptTokensDetails, Usage
 from .base import (
     Chunk,
     Decoder,
@@ -124,6 +124,11 @@ class LocalDecoder:
             total_tokens=counts.prompt_tokens + counts.completion_tokens,
             prompt_tokens_details=PromptTokensDetails(cached_tokens=counts.cached_tokens),
         )
+        if counts.accepted_tokens or counts.rejected_tokens:
+            usage.completion_tokens_details = CompletionTokensDetails(
+                accepted_prediction_tokens=counts.accepted_tokens,
+                rejected_prediction_tokens=counts.rejected_tokens,
+            )
         chat = self._request.operation == "chat"
         chunk: Chunk = self._chat_chunk([]) if chat else self._text_chunk([])
         chunk.usage = usage

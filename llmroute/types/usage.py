@@ -24,10 +24,13 @@ class CompletionTokensDetails(Model):
     """What the completion tokens were made of."""
 
     accepted_prediction_tokens: int | None = None
+    """Tokens that were predicted or drafted, and came so."""
     audio_tokens: int | None = None
     reasoning_tokens: int | None = None
     """Tokens the model spent thinking; they are part of `completion_tokens`."""
     rejected_prediction_tokens: int | None = None
+    """Tokens that were predicted or drafted, and did not come. A model in this process does not
+    count them as `completion_tokens`; OpenAI does."""
     text_tokens: int | None = None
     """Tokens of text."""
 

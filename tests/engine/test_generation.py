@@ -278,7 +278,6 @@ def test_text_completion_reads_control_tokens(scripted: Scripted) -> None:
         ({"load": {"type_k": "f17"}}, BadRequestError),
         ({"load": {"use_mmap": 1}}, BadRequestError),
         ({"load": {"rope_freq_base": math.nan}}, BadRequestError),
-        ({"load": {"draft_model": "x.gguf"}}, UnsupportedOperationError),
         ({"prompt": "lone \ud800 surrogate"}, BadRequestError),
         ({"prompt": ""}, BadRequestError),
         ({"prompt": []}, BadRequestError),
