@@ -46,6 +46,7 @@ docs: $(READY) ## Write the generated pages of docs/ anew
 bench: $(MODEL) ## Measure the client (and the engine) against peers
 	$(BIN)/python benchmarks/client.py
 	$(BIN)/python benchmarks/engine.py $(MODEL)
+	$(BIN)/python benchmarks/drafts.py $(MODEL)
 
 llama-server: $(READY) ## Build llama.cpp's server for the comparison, from the engine's own sources
 	@sh benchmarks/build_server.sh $(BIN)/python
