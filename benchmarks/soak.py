@@ -1,11 +1,12 @@
 """Thousands of mixed requests on tiny models: each must end in its right answer or its own error.
 
-    python benchmarks/soak.py [--requests 2000] [--threads 16]
+    python benchmarks/soak.py [--requests 2000] [--threads 16] [--model plain]
 
 Texts, chats, streams, streams left early, tools, schemas, several choices, bad inputs and time
-limits, from threads and from an event loop at once, with a cache too small for all. Ends with an
-error if an answer differs from the one the same request got alone, if an error is of another
-class than it should be, or if memory grows.
+limits, from threads and from an event loop at once, with a cache too small for all; on a plain
+model, one with drafts, a recurrent or a hybrid one. Ends with an error if an answer differs from
+the one the same request got alone, if an error is of another class than it should be, or if memory
+grows.
 """
 
 from __future__ import annotations
@@ -25,7 +26,15 @@ from typing import Any
 from llmroute import acompletion, atext_completion, completion, text_completion
 from llmroute.errors import APITimeoutError, BadRequestError, LLMRouteError
 from llmroute.testing.tiny_gguf import write_random, write_scripted
+from llmroute.testing.tiny_recurrent import write_hybrid, write_recurrent
 
+_MODELS: dict[str, tuple[Callable[..., Path], dict[str, Any]]] = {
+    "plain": (write_random, {}),
+    "drafts": (write_random, {"draft_model": "prompt_lookup"}),
+    "recurrent": (write_recurrent, {}),
+    "hybrid": (write_hybrid, {}),
+}
+"""How each is made, and loaded."""
 _LOAD = {"n_ctx": 1536, "n_parallel": 6, "n_batch": 128, "n_threads": 1}
 _GROWTH = 24 * 2**20
 """Bytes the process may grow between the second and the last fifth of the requests."""
@@ -54,9 +63,9 @@ class Kind:
         return "messages" in self.params
 
 
-def kinds(model: str, other: str) -> list[Kind]:
+def kinds(model: str, other: str, load: dict[str, Any]) -> list[Kind]:
     """All that is asked, many times."""
-    common = {"model": f"llamacpp/{model}", "model_kwargs": _LOAD, "temperature": 0}
+    common = {"model": f"llamacpp/{model}", "model_kwargs": _LOAD | load, "temperature": 0}
     rng = random.Random(7)
 
     def text(words: int) -> str:
@@ -79,6 +88,8 @@ def kinds(model: str, other: str) -> list[Kind]:
         *(Kind(f"chat {words}", chat(words)) for words in (1, 5, 20, 40)),
         Kind("seeded", plain(4, temperature=1.5, seed=11)),
         Kind("several", plain(9, n=3)),
+        Kind("best of", plain(9, best_of=3, n=2)),
+        Kind("scored", plain(9, echo=True, logprobs=1, max_tokens=4)),
         Kind("stop", plain(3, stop=["e", "a"])),
         Kind("stream", chat(6, stream=True)),
         Kind("left early", plain(6, max_tokens=1200, stream=True), early=True),
@@ -209,11 +220,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=16)
+    parser.add_argument("--model", choices=_MODELS, default="plain")
     given = parser.parse_args()
+    write, load = _MODELS[given.model]
     with tempfile.TemporaryDirectory() as folder:
-        model = write_random(Path(folder) / "random.gguf", n_ctx=2048)
+        model = write(Path(folder) / "model.gguf")
         other = write_scripted(Path(folder) / "other.gguf", "Here I am.")
-        mix = kinds(str(model), str(other))
+        mix = kinds(str(model), str(other), load)
         for kind in mix:
             if kind.error is None and not kind.early:
                 kind.expected = ask(kind)
