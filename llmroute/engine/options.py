@@ -172,6 +172,12 @@ class LoadOptions:
             raise bad("n_draft", f"is for draft_model; set that to {PROMPT_LOOKUP!r} or a file")
         return result
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that are loaded beside the model's own."""
+        draft = None if self.draft_model == PROMPT_LOOKUP else self.draft_model
+        return tuple(file for file in (self.mmproj, self.lora_path, draft) if file)
+
     def for_draft_model(self) -> LoadOptions | None:
         """How the draft model is loaded that goes beside this one; `None` without one. What is said
         of the other one's file and cache does not hold for it."""

@@ -20,8 +20,9 @@ from .job import Job
 from .loaded import LoadedModel
 from .options import LoadOptions
 
-Key: TypeAlias = tuple[Path, int, int, LoadOptions]
-"""Path, time of change, size, options: a file that changed is another model."""
+Key: TypeAlias = tuple[Path, LoadOptions, tuple[tuple[int, int] | None, ...]]
+"""Path, options, and the times of change and sizes of all files: one that changed makes another
+model."""
 
 _LOOK_SECONDS = 0.02
 """How often a model that waits for memory looks whether another is idle."""
@@ -140,8 +141,15 @@ class Pool:
 
 
 def _key(real: Path, options: LoadOptions) -> Key:
-    stat = real.stat()
-    return real, stat.st_mtime_ns, stat.st_size, options
+    return real, options, (_version(real), *map(_version, options.files))
+
+
+def _version(file: str | Path) -> tuple[int, int] | None:
+    try:
+        stat = os.stat(file)
+    except FileNotFoundError:  # loading says so
+        return None
+    return stat.st_mtime_ns, stat.st_size
 
 
 def _target(name: str, load: Mapping[str, Any]) -> tuple[Path, LoadOptions]:

@@ -37,6 +37,13 @@ def test_a_model_with_an_adapter_is_the_model_it_was_merged_into(
     assert _ask(tiny_random).text == plain.text  # the model itself is another one
 
 
+def test_an_adapter_that_changed_is_loaded_anew(tmp_path: Path, tiny_random: Path) -> None:
+    adapter = write_lora(tmp_path / "lora.gguf", seed=3)
+    first = _ask(tiny_random, lora_path=adapter).text
+    assert _ask(tiny_random, lora_path=write_lora(adapter, seed=4)).text != first
+    assert _ask(tiny_random, lora_path=write_lora(adapter, seed=3)).text == first
+
+
 def test_a_scale_of_zero_changes_nothing(tmp_path: Path, tiny_random: Path) -> None:
     adapter = write_lora(tmp_path / "lora.gguf")
     assert _ask(tiny_random, lora_path=adapter, lora_scale=0).text == _ask(tiny_random).text
