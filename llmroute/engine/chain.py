@@ -41,7 +41,8 @@ class SamplerChain:
         biases = _biases(sampling, vocabulary)
         if grammar is not None:
             biases |= _banned_controls(vocabulary, markers)
-        self._grammar = GrammarSampler(lib, vocabulary, grammar, biases) if grammar else None
+        self._size = vocabulary.size
+        self._grammar = _held_to(grammar, lib, vocabulary, sampling, biases) if grammar else None
         self._handle = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         seed %= _MAX_SEED
         for sampler in _samplers(lib, vocabulary, sampling, biases, seed, prompt, window):
@@ -50,7 +51,9 @@ class SamplerChain:
     def sample(self, context: Any, row: int) -> int:
         """Choose a token from the distribution at a place of the last batch, and remember it."""
         if self._grammar is not None:
-            return self._grammar.sample(self._handle, context, row)
+            logits = self._lib.llama_get_logits_ith(context, row)
+            scores = np.ctypeslib.as_array(logits, (self._size,))
+            return self._grammar.sample(self._handle, scores)
         return int(self._lib.llama_sampler_sample(self._handle, context, row))
 
     def free(self) -> None:
@@ -59,6 +62,27 @@ class SamplerChain:
         self._handle = None
         if self._grammar is not None:
             self._grammar.free()
+
+
+def _held_to(
+    grammar: str, lib: Any, vocabulary: Vocabulary, sampling: Sampling, biases: dict[int, float]
+) -> GrammarSampler:
+    banned = [token for token, bias in biases.items() if bias == -math.inf]
+    reordered = len(banned) < len(biases) or _penalizes(sampling)
+    enough = None if reordered else _enough(sampling)
+    return GrammarSampler(lib, vocabulary, grammar, banned=banned, enough=enough)
+
+
+def _enough(sampling: Sampling) -> int | None:
+    """How many of the likeliest tokens the samplers look at; `None` means all."""
+    if sampling.temperature == 0:
+        return 1
+    return sampling.top_k if sampling.top_k > 0 and not sampling.mirostat else None
+
+
+def _penalizes(sampling: Sampling) -> bool:
+    other = sampling.frequency_penalty or sampling.presence_penalty
+    return bool(other) or sampling.repeat_penalty != 1.0
 
 
 def _banned_controls(vocabulary: Vocabulary, markers: Container[int]) -> dict[int, float]:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import ctypes
 from functools import cached_property
+from itertools import repeat
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from ..errors import BadRequestError
 from .chat import ControlTokens
+from .first_bytes import Beginnings, FirstBytes
+
+_ROW = 32
+"""Bytes set aside for a token's text where many are read; longer ones are read again."""
 
 
 class Marks(NamedTuple):
@@ -84,9 +91,11 @@ class Vocabulary:
 
     def name_of(self, token: int) -> str:
         """How a control token is written in a template; `""` for a token there is not."""
-        if token < 0:
-            return ""
-        return self._piece(token, special=True).decode("utf-8", "replace")
+        return "" if token < 0 else self.spelling(token).decode("utf-8", "replace")
+
+    def spelling(self, token: int) -> bytes:
+        """A token as a grammar sees it: a control token by its name."""
+        return self._piece(token, special=True)
 
     @cached_property
     def around_texts(self) -> Marks:
@@ -122,6 +131,22 @@ class Vocabulary:
         """Every token that ends an answer."""
         is_end, handle = self._lib.llama_vocab_is_eog, self.handle
         return tuple(token for token in range(self.size) if is_end(handle, token))
+
+    @cached_property
+    def first_bytes(self) -> FirstBytes:
+        """What the tokens begin with, for grammars."""
+        return FirstBytes(self.size, self._beginnings)
+
+    def _beginnings(self, tokens: range) -> Beginnings:
+        rows = (ctypes.c_char * _ROW * len(tokens))()
+        read, is_end = self._lib.llama_token_to_piece, self._lib.llama_vocab_is_eog
+        handle, size, strip, special = map(repeat, (self.handle, _ROW, 0, True))
+        lengths = np.array(list(map(read, handle, tokens, rows, size, strip, special)))
+        texts = np.ctypeslib.as_array(rows).view(np.uint8)
+        for place in np.flatnonzero(lengths < 0):  # longer than a row
+            texts[place] = np.frombuffer(self.spelling(tokens[place])[:_ROW], np.uint8)
+        ends = np.array(list(map(is_end, handle, tokens)))
+        return Beginnings(texts[:, 0], texts[:, 1], lengths, ends)
 
     @cached_property
     def control_names(self) -> dict[int, str]:
