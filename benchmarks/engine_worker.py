@@ -114,7 +114,7 @@ def second_turns(ask: Ask, number: int) -> float:
     times = []
     for talk in answered:
         start = time.perf_counter()
-        next(iter(ask(f"{talk} What next?", 4)))
+        next(iter(ask(f"{talk} What next?", 4)), None)  # a model may have nothing to say
         times.append(time.perf_counter() - start)
     return statistics.median(times)
 
