@@ -41,8 +41,10 @@ def endless(**params):
 
 def told(story: str, model: Path | str) -> str:
     """What the story prints."""
+    # From Python 3.12 on, whoever forks with threads is warned; that it goes well is the story.
+    command = [sys.executable, "-X", "faulthandler", "-W", "ignore:This process:DeprecationWarning"]
     done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", _PRELUDE + textwrap.dedent(story), str(model)],
+        [*command, "-c", _PRELUDE + textwrap.dedent(story), str(model)],
         capture_output=True,
         text=True,
         timeout=60,
