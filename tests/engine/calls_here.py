@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,3 +86,19 @@ def token_ids(model: Path, text: str) -> list[int]:
         return vocabulary.vocabulary.tokenize(text, add_special=False, parse_special=False)
     finally:
         vocabulary.free()
+
+
+def told(story: str, *arguments: Any) -> str:
+    """What a program prints in a process of its own, which must end by itself and write nothing to
+    stderr."""
+    # From Python 3.12 on, whoever forks with threads is warned; that it goes well is the story.
+    command = [sys.executable, "-X", "faulthandler", "-W", "ignore:This process:DeprecationWarning"]
+    done = subprocess.run(
+        [*command, "-c", textwrap.dedent(story), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=Path(__file__).parents[2],
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.strip()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from calls_here import Scripted
-from test_processes import told
+from test_processes import told_of
 
 pytest.importorskip("llama_cpp")
 pytestmark = pytest.mark.native
@@ -125,4 +125,4 @@ def pair(scripted: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
 def test_the_process_lives_and_ends_by_itself(story: str, pair: Path) -> None:
-    assert told(_PRELUDE + textwrap.dedent(story), pair) == "done"
+    assert told_of(_PRELUDE + textwrap.dedent(story), pair) == "done"

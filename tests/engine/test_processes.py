@@ -5,18 +5,16 @@ Every story must end by itself with exit code 0, its last line printed and nothi
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
-from calls_here import Scripted
+from calls_here import Scripted, told
 
 pytest.importorskip("llama_cpp")
 pytestmark = pytest.mark.native
 
-_PRELUDE = """
+PRELUDE = """
 import asyncio, gc, os, sys, threading, time
 from llmroute.errors import *
 from llmroute.providers.base import LocalCall, LocalToken
@@ -39,19 +37,9 @@ def endless(**params):
 """
 
 
-def told(story: str, model: Path | str) -> str:
-    """What the story prints."""
-    # From Python 3.12 on, whoever forks with threads is warned; that it goes well is the story.
-    command = [sys.executable, "-X", "faulthandler", "-W", "ignore:This process:DeprecationWarning"]
-    done = subprocess.run(
-        [*command, "-c", _PRELUDE + textwrap.dedent(story), str(model)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=Path(__file__).parents[2],
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.strip()
+def told_of(story: str, model: Path | str) -> str:
+    """What a story prints that begins like all of them."""
+    return told(PRELUDE + textwrap.dedent(story), model)
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +219,7 @@ STORIES = {
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
 def test_the_process_lives_and_ends_by_itself(story: str, looping: Path) -> None:
-    assert told(story, looping) == "done"
+    assert told_of(story, looping) == "done"
 
 
 def test_nothing_is_printed_by_a_model_that_cannot_be_loaded(tmp_path: Path, looping: Path) -> None:
@@ -246,7 +234,7 @@ def test_nothing_is_printed_by_a_model_that_cannot_be_loaded(tmp_path: Path, loo
             print("refused")
         print("still here")
     """
-    assert told(story, broken) == "refused\nstill here"
+    assert told_of(story, broken) == "refused\nstill here"
 
 
 def test_its_log_goes_to_python_logging(looping: Path) -> None:
@@ -264,7 +252,7 @@ def test_its_log_goes_to_python_logging(looping: Path) -> None:
         assert not any(level == "ERROR" for level, _ in said)
         print("done")
     """
-    assert told(story, looping) == "done"
+    assert told_of(story, looping) == "done"
 
 
 def test_without_llama_cpp_the_error_names_the_extra(looping: Path) -> None:
@@ -275,7 +263,7 @@ def test_without_llama_cpp_the_error_names_the_extra(looping: Path) -> None:
         except MissingExtraError as error:
             print(error)
     """
-    assert "pip install 'llmroute[llamacpp]'" in told(story, looping)
+    assert "pip install 'llmroute[llamacpp]'" in told_of(story, looping)
 
 
 def test_flipped_bits_in_the_header(scripted: Scripted, tmp_path: Path) -> None:
@@ -300,4 +288,4 @@ def test_flipped_bits_in_the_header(scripted: Scripted, tmp_path: Path) -> None:
     """
     model = tmp_path / "model.gguf"
     model.write_bytes(scripted("flip me").read_bytes())
-    assert told(story, model) == "60"
+    assert told_of(story, model) == "60"

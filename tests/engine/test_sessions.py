@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import subprocess
-import sys
-import textwrap
 from array import array
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls_here import PATIENT, arun, call, run, token_ids
+from calls_here import PATIENT, arun, call, run, token_ids, told
 from pngs import BLUE, RED, asking, part, png
 
 from llmroute import completion, load_session, save_session
@@ -88,19 +85,6 @@ def rewritten(path: Path, **changed: Any) -> None:
     with write_session(path, identity) as writer:
         for sequence in sequences:
             writer.add(sequence)
-
-
-def told(story: str, *arguments: Any) -> str:
-    """What a story prints in a process of its own, which must end by itself."""
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(story), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=Path(__file__).parents[2],
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.strip()
 
 
 _TALK = """
