@@ -23,7 +23,7 @@ from typing import Any
 from llmroute.providers.base import LocalCall, LocalUsage
 from llmroute.testing.tiny_gguf import write_scripted
 from llmroute.transport.local import open_local
-from llmroute.types.request import Timeout
+from llmroute.types.request import TimeLimits
 
 _NEWS = (
     "The harbour of Lindau was quiet that morning. Three fishermen mended their nets beside the "
@@ -53,7 +53,7 @@ def rate(model: str, prompt: str, at_once: int, load: dict[str, Any], args: Any)
         temperature = args.temperature
         params = {"max_tokens": args.tokens, "temperature": temperature, "seed": args.seed + number}
         wanted = LocalCall(model, "text", prompt, params | {"ignore_eos": True}, load)
-        (usage,) = (e for e in open_local(wanted, Timeout()) if isinstance(e, LocalUsage))
+        (usage,) = (e for e in open_local(wanted, TimeLimits()) if isinstance(e, LocalUsage))
         return usage
 
     begun = time.process_time()

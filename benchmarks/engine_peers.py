@@ -18,7 +18,7 @@ from llmroute.engine import native
 from llmroute.engine.batch import Batch
 from llmroute.providers.base import LocalCall, LocalToken
 from llmroute.transport.local import open_local
-from llmroute.types.request import Timeout
+from llmroute.types.request import TimeLimits
 
 AT_ONCE = (1, 2, 4, 8, 16)
 _N_CTX = 8192
@@ -53,7 +53,7 @@ def ask_engine(model: str, threads: int, **load: Any) -> Ask:
         # A grammar says itself when an answer ends.
         held = {"grammar": grammar} if grammar else {"ignore_eos": True}
         params = {"max_tokens": tokens, "temperature": 0, **held}
-        stream = open_local(LocalCall(model, "text", prompt, params, options), Timeout())
+        stream = open_local(LocalCall(model, "text", prompt, params, options), TimeLimits())
         return (event for event in stream if isinstance(event, LocalToken))
 
     return ask

@@ -185,7 +185,7 @@ from .types.request import (
     ChatParams as ChatParams,
 )
 from .types.request import (
-    Timeout as Timeout,
+    TimeLimits as TimeLimits,
 )
 from .types.rerank import RerankResponse as RerankResponse
 from .types.text import TextCompletion as TextCompletion

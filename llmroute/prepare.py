@@ -30,7 +30,7 @@ from .types.request import (
     RerankRequest,
     TextParams,
     TextRequest,
-    Timeout,
+    TimeLimits,
     Unsupported,
 )
 
@@ -50,8 +50,8 @@ class CallOptions(TypedDict, total=False):
     base_url: str | None
     model_kwargs: Mapping[str, Any] | None
     """Options of the provider, or of loading a local model (`n_ctx`, `n_threads`, ...)."""
-    timeout: float | Timeout | None
-    """Seconds for the whole call, or a `Timeout`; `None` takes `Timeout()`."""
+    timeout: float | TimeLimits | None
+    """Seconds for the whole call, or a `TimeLimits`; `None` takes `TimeLimits()`."""
     num_retries: int | None
     """Tries after the first one, 2 if `None`. Also `max_retries`."""
     max_retries: int | None
@@ -218,23 +218,23 @@ def _retries(options: CallOptions) -> int:
     return retries
 
 
-def _timeout(options: CallOptions) -> Timeout:
+def _timeout(options: CallOptions) -> TimeLimits:
     timeout = options.get("timeout")
     if timeout is None:
-        return Timeout()
-    if isinstance(timeout, Timeout):
+        return TimeLimits()
+    if isinstance(timeout, TimeLimits):
         if not all(map(_is_seconds, astuple(timeout))):
             raise BadRequestError(
                 f"{timeout!r} must hold seconds above zero, or None for no limit."
             )
         return timeout
     if hasattr(timeout, "read") and hasattr(timeout, "connect"):  # an httpx.Timeout
-        return Timeout(connect=timeout.connect, first_token=timeout.read, idle=timeout.read)
+        return TimeLimits(connect=timeout.connect, first_token=timeout.read, idle=timeout.read)
     if not _is_seconds(timeout):
         raise BadRequestError(
-            f"timeout={timeout!r} must be a number of seconds above zero, or a Timeout."
+            f"timeout={timeout!r} must be a number of seconds above zero, or a TimeLimits."
         )
-    return Timeout(total=float(timeout))
+    return TimeLimits(total=float(timeout))
 
 
 def _is_seconds(value: object) -> bool:

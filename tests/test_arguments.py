@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from servers import ScriptedServer
 
 import llmroute
-from llmroute import Message, Timeout
+from llmroute import Message, TimeLimits
 from llmroute.prepare import chat_job
 
 HI = [{"role": "user", "content": "hi"}]
@@ -91,8 +91,8 @@ def test_parameters_of_a_wrong_type(
         {"timeout": "5"},
         {"timeout": True},
         {"timeout": float("inf")},
-        {"timeout": Timeout(total=-1)},
-        {"timeout": Timeout(connect="5")},  # type: ignore[arg-type]
+        {"timeout": TimeLimits(total=-1)},
+        {"timeout": TimeLimits(connect="5")},  # type: ignore[arg-type]
         {"num_retries": -1},
         {"num_retries": 1.5},
     ],
@@ -238,17 +238,17 @@ def test_messages_of_other_kinds() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        (None, Timeout()),
-        (5, Timeout(total=5.0)),
-        (Timeout(idle=1), Timeout(idle=1)),
+        (None, TimeLimits()),
+        (5, TimeLimits(total=5.0)),
+        (TimeLimits(idle=1), TimeLimits(idle=1)),
         (
             httpx.Timeout(3, connect=1),
-            Timeout(connect=1, first_token=3, idle=3),
+            TimeLimits(connect=1, first_token=3, idle=3),
         ),
     ],
     ids=["none", "seconds", "ours", "httpx"],
 )
-def test_timeouts(given: Any, expected: Timeout) -> None:
+def test_timeouts(given: Any, expected: TimeLimits) -> None:
     assert chat_job("openai/m", HI, False, {"timeout": given, "api_base": NOWHERE}).timeout == (
         expected
     )

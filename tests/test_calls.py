@@ -13,7 +13,7 @@ import pytest
 from servers import CLOSE, HOLD, RESET, ScriptedServer
 
 import llmroute
-from llmroute.types.request import Timeout
+from llmroute.types.request import TimeLimits
 
 MESSAGE = {"role": "assistant", "content": "Hello"}
 ANSWER = {
@@ -326,14 +326,14 @@ def test_no_wait_past_the_total_limit(call: Call, quick_retries: list[float]) ->
 
 def test_a_total_limit_that_passes_is_final(call: Call) -> None:
     with ScriptedServer([HOLD]) as server, pytest.raises(llmroute.APITimeoutError) as caught:
-        call(api_base=server.url, timeout=Timeout(total=0.2))
+        call(api_base=server.url, timeout=TimeLimits(total=0.2))
     assert len(server.requests) == 1
     assert "0.2 seconds" in str(caught.value)
 
 
 def test_a_first_token_limit_is_tried_again(call: Call) -> None:
     with ScriptedServer([HOLD], answer(200, ANSWER)) as server:
-        assert call(api_base=server.url, timeout=Timeout(first_token=0.2)).text == "Hello"
+        assert call(api_base=server.url, timeout=TimeLimits(first_token=0.2)).text == "Hello"
     assert len(server.requests) == 2
 
 

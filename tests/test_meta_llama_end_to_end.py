@@ -21,7 +21,7 @@ from llmroute.testing.llama_api import (
     failure,
     redirect,
 )
-from llmroute.types.request import Timeout
+from llmroute.types.request import TimeLimits
 
 MODEL = f"meta_llama/{MODELS[2]}"
 WEATHER = {
@@ -403,9 +403,9 @@ def test_a_disconnected_call_is_tried_again(server: LlamaAPIEmulator) -> None:
 def test_timeouts(server: LlamaAPIEmulator, ask: Caller) -> None:
     server.script(Reply("late", delay=60), Reply("one two three", gap=60))
     with pytest.raises(llmroute.APITimeoutError):
-        ask(timeout=Timeout(first_token=0.1))
+        ask(timeout=TimeLimits(first_token=0.1))
     with pytest.raises(llmroute.StreamInterruptedError) as caught:
-        ask.chunks(timeout=Timeout(idle=0.1))
+        ask.chunks(timeout=TimeLimits(idle=0.1))
     assert isinstance(caught.value.__cause__, llmroute.APITimeoutError)
     assert all(request.done.wait(5) for request in server.requests)
     assert [request.outcome for request in server.requests] == ["abandoned"] * 2

@@ -40,7 +40,7 @@ class _Exchange(Generic[C]):
         """Takes the connection to use; the bytes to send."""
         self._held.append(connection)
         self.phase = "first_token"
-        self._end = self.limits.end("first_token")
+        self._end = self.limits.deadline_for("first_token")
         call, goal = self._call, self.goal
         headers = {**goal.headers, **call.headers}
         if call.body or call.method == "POST":
@@ -55,7 +55,7 @@ class _Exchange(Generic[C]):
 
     def wait_end(self) -> float | None:
         """When the wait for the next bytes must be over."""
-        return self.limits.end("idle") if self._begun else self._end
+        return self.limits.deadline_for("idle") if self._begun else self._end
 
     def connection(self) -> C:
         """The connection in use."""
@@ -118,7 +118,7 @@ class DirectTransport:
         try:
             connection = self._pool.take(goal.origin)
             if connection is None:
-                connection = SyncConnection.open(goal.origin, limits.end("connect"))
+                connection = SyncConnection.open(goal.origin, limits.deadline_for("connect"))
             connection.send(exchange.start(connection), exchange.wait_end())
             http = connection.http
             while (head := http.head()) is None:
@@ -193,7 +193,7 @@ class AsyncDirectTransport:
             connection = connections.pool.take(goal.origin)
             if connection is None:
                 connection = await AsyncConnection.open(
-                    goal.origin, limits.end("connect"), connections.all_open
+                    goal.origin, limits.deadline_for("connect"), connections.all_open
                 )
             await connection.send(exchange.start(connection), exchange.wait_end())
             http = connection.http

@@ -28,7 +28,7 @@ from ..providers.failures import request_id
 from ..routing.plan import Plan, Sleep, Step, plan
 from ..sse import SSEDecoder
 from ..types.call_info import AttemptRecord, CallInfo
-from ..types.request import Request, Timeout
+from ..types.request import Request, TimeLimits
 from ..types.rerank import RerankResponse
 from . import http
 from .limits import Limits
@@ -58,7 +58,7 @@ class Job:
     request: Request
     deployments: Sequence[Deployment]
     retries: int
-    timeout: Timeout
+    timeout: TimeLimits
     client: Any = None
     """The caller's own `httpx.Client` or `httpx.AsyncClient`; `None` for ours."""
 

@@ -18,7 +18,7 @@ from ..providers.base import HTTPCall
 from .direct import AsyncDirectTransport, DirectTransport
 from .faults import FAULTS, network_error, timeout_error
 from .http1 import check
-from .limits import Limits, Phase, left
+from .limits import Limits, Phase, seconds_left
 from .per_loop import PerLoop
 from .proxies import may_be_proxied
 from .response import AsyncHTTPResponse, HTTPResponse
@@ -221,7 +221,8 @@ class _HTTPXExchange:
             if client.is_closed:
                 raise BadRequestError("The httpx client that was passed is closed.", url=goal.url)
             check(call.method, goal.path, {**goal.headers, **call.headers})
-            connect, answer = left(limits.end("connect")), left(limits.end("first_token"))
+            connect = seconds_left(limits.deadline_for("connect"))
+            answer = seconds_left(limits.deadline_for("first_token"))
         except FAULTS as exc:
             raise self.failed(exc) from exc
         self._timeout = {"connect": connect, "pool": connect, "write": answer, "read": answer}
@@ -237,14 +238,14 @@ class _HTTPXExchange:
         """The answer's status and headers."""
         first, idle = self._limits.first_token, self._limits.idle
         longest = None if first is None or idle is None else max(first, idle)
-        seconds = [s for s in (longest, left(self._limits.deadline)) if s is not None]
+        seconds = [s for s in (longest, seconds_left(self._limits.deadline)) if s is not None]
         self._timeout["read"] = min(seconds, default=None)
         return response.status_code, dict(response.headers)
 
     def arrived(self) -> None:
         """Notes that a piece of the body has arrived."""
         self._phase = "idle"
-        left(self._limits.deadline)
+        seconds_left(self._limits.deadline)
 
     def failed(self, exc: Exception) -> APIError:
         """The error for `exc`: one of `FAULTS`, or what httpx raises."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from ..types.request import Timeout
+from ..types.request import TimeLimits
 
 Phase: TypeAlias = Literal["connect", "first_token", "idle"]
 """What a call is waiting for; named like the limit that goes with it."""
@@ -14,32 +14,64 @@ Phase: TypeAlias = Literal["connect", "first_token", "idle"]
 
 @dataclass(slots=True)
 class Limits:
-    """A `Timeout` that has started running. Whoever waits asks it anew before every wait."""
+    """`TimeLimits` that have started running. Whoever waits asks for `wait_deadline` before
+    every wait, and reports what happened with `enter` and `progressed`."""
 
     connect: float | None
     """Seconds for opening a connection."""
     first_token: float | None
-    """Seconds from sending to the first byte of the answer."""
+    """Seconds from sending to the first piece of the answer that says something."""
     idle: float | None
-    """Seconds between two pieces of the answer."""
+    """Seconds between two such pieces."""
     deadline: float | None
     """When everything must be over, as a reading of `time.monotonic()`."""
     total: float | None
     """The seconds that `deadline` stands for, for messages."""
+    phase: Phase = "connect"
+    """What is being waited for now."""
+    wait_deadline: float | None = None
+    """When the present wait must be over, as a reading of `time.monotonic()`; `None`: never."""
 
     @classmethod
-    def begin(cls, timeout: Timeout) -> Limits:
-        """Starts the clock of `timeout`."""
-        deadline = None if timeout.total is None else time.monotonic() + timeout.total
-        return cls(timeout.connect, timeout.first_token, timeout.idle, deadline, timeout.total)
+    def begin(cls, limits: TimeLimits) -> Limits:
+        """Starts the clock of `limits`."""
+        deadline = None if limits.total is None else time.monotonic() + limits.total
+        return cls(
+            limits.connect,
+            limits.first_token,
+            limits.idle,
+            deadline,
+            limits.total,
+            wait_deadline=deadline,
+        )
 
-    def end(self, phase: Phase) -> float | None:
+    def attempt(self) -> Limits:
+        """The limits of one attempt: those of its phases start again, the total goes on."""
+        return replace(self, phase="connect", wait_deadline=self.deadline)
+
+    def enter(self, phase: Phase) -> None:
+        """Starts the wait of `phase`."""
+        self.phase = phase
+        self.wait_deadline = self.deadline_for(phase)
+
+    def progressed(self) -> None:
+        """Notes that a piece of the answer that says something has come."""
+        self.enter("idle")
+
+    def finish_within(self, seconds: float) -> None:
+        """Leaves at most `seconds` for all that is still to be waited for."""
+        latest = time.monotonic() + seconds
+        self.deadline = latest if self.deadline is None else min(latest, self.deadline)
+        if self.wait_deadline is None or self.wait_deadline > self.deadline:
+            self.wait_deadline = self.deadline
+
+    def deadline_for(self, phase: Phase) -> float | None:
         """When a wait that begins now in `phase` must be over; `None`: never."""
         seconds: float | None = getattr(self, phase)
         if seconds is None:
             return self.deadline
-        end = time.monotonic() + seconds
-        return end if self.deadline is None else min(end, self.deadline)
+        latest = time.monotonic() + seconds
+        return latest if self.deadline is None else min(latest, self.deadline)
 
     def passed(self, phase: Phase) -> tuple[str, float | None]:
         """Which limit has passed in `phase`, and its seconds: that of the phase, or `total`."""
@@ -49,11 +81,11 @@ class Limits:
         return ("total", self.total) if late or seconds is None else (phase, seconds)
 
 
-def left(end: float | None) -> float | None:
-    """The seconds until `end`, for a wait; raises `TimeoutError` if it has passed."""
-    if end is None:
+def seconds_left(deadline: float | None) -> float | None:
+    """The seconds until `deadline`, for a wait; raises `TimeoutError` if it has passed."""
+    if deadline is None:
         return None
-    seconds = end - time.monotonic()
+    seconds = deadline - time.monotonic()
     if seconds <= 0:
         raise TimeoutError
     return seconds

@@ -21,14 +21,14 @@ from ..engine.pool import pool
 from ..engine.sampling import Sampling
 from ..errors import APIConnectionError, APITimeoutError, LLMRouteError
 from ..providers.base import LocalCall, LocalEvent
-from ..types.request import Timeout
+from ..types.request import TimeLimits
 from .image_sources import needs_network, with_images
 
 
 class _Limits:
     """How long to wait for the next event, and what to say when it does not come."""
 
-    def __init__(self, call: LocalCall, timeout: Timeout, deadline: float | None) -> None:
+    def __init__(self, call: LocalCall, timeout: TimeLimits, deadline: float | None) -> None:
         self._call = call
         self._timeout = timeout
         self._deadline = deadline
@@ -89,7 +89,7 @@ class _Generation:
 class LocalStream:
     """The events of one call, in a caller's thread. Close it to stop generating early."""
 
-    def __init__(self, call: LocalCall, timeout: Timeout, deadline: float | None) -> None:
+    def __init__(self, call: LocalCall, timeout: TimeLimits, deadline: float | None) -> None:
         self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
         self._limits = _Limits(call, timeout, deadline)
         self._done = False
@@ -184,7 +184,7 @@ class _Mailbox:
 class AsyncLocalStream:
     """The events of one call, in a caller's event loop. Close it to stop generating early."""
 
-    def __init__(self, call: LocalCall, timeout: Timeout, deadline: float | None) -> None:
+    def __init__(self, call: LocalCall, timeout: TimeLimits, deadline: float | None) -> None:
         self._mailbox = _Mailbox(asyncio.get_running_loop())
         self._limits = _Limits(call, timeout, deadline)
         self._done = False
@@ -241,7 +241,7 @@ class AsyncLocalStream:
             self._close()
 
 
-def open_local(call: LocalCall, timeout: Timeout, deadline: float | None = None) -> LocalStream:
+def open_local(call: LocalCall, timeout: TimeLimits, deadline: float | None = None) -> LocalStream:
     """Start a call on its model, which is loaded first if need be.
 
     `deadline` is a time of `time.monotonic()`; `None` means no limit. Wrong parameters raise here;
@@ -251,7 +251,7 @@ def open_local(call: LocalCall, timeout: Timeout, deadline: float | None = None)
 
 
 async def open_local_async(
-    call: LocalCall, timeout: Timeout, deadline: float | None = None
+    call: LocalCall, timeout: TimeLimits, deadline: float | None = None
 ) -> AsyncLocalStream:
     """As `open_local`, for an event loop."""
     if needs_network(call):

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from .http1 import HTTP1
-from .limits import left
+from .limits import seconds_left
 from .target import Origin
 
 if TYPE_CHECKING:  # asyncio takes 10 MB and 30 ms: callers that never await need not pay
@@ -60,7 +60,7 @@ class SyncConnection:
             if origin.scheme == "https":
                 from .tls import tls_context  # here, because ssl takes 6 MB and http needs none
 
-                sock.settimeout(left(end))
+                sock.settimeout(seconds_left(end))
                 sock = tls_context().wrap_socket(sock, server_hostname=origin.host)
         except BaseException:  # interrupted or cancelled: the socket must not stay open
             sock.close()
@@ -79,7 +79,7 @@ class SyncConnection:
         """
         self._enter()
         try:
-            self._socket.settimeout(left(end))
+            self._socket.settimeout(seconds_left(end))
             self._socket.sendall(data)
         except ConnectionError:
             pass
@@ -90,7 +90,7 @@ class SyncConnection:
         """What arrives next; `b""` when the server has closed."""
         self._enter()
         try:
-            self._socket.settimeout(left(end))
+            self._socket.settimeout(seconds_left(end))
             return self._socket.recv(READ_BYTES)
         finally:
             self._leave()
@@ -166,7 +166,7 @@ async def _connect_async(
 
 def _share(end: float | None, addresses: int) -> float | None:
     # An address that swallows packets must leave time for the others.
-    seconds = left(end)
+    seconds = seconds_left(end)
     return None if seconds is None else seconds / addresses
 
 
@@ -210,7 +210,7 @@ class AsyncConnection:
             from .tls import tls_context  # here, because ssl takes 6 MB and http needs none
 
             options = {"ssl": tls_context(), "server_hostname": origin.host}
-        async with asyncio.timeout(left(end)):
+        async with asyncio.timeout(seconds_left(end)):
             sock = await _connect_async(loop, origin, end)
             _prepare(sock)
             await loop.create_connection(lambda: connection, sock=sock, **options)
@@ -218,13 +218,13 @@ class AsyncConnection:
 
     async def send(self, data: bytes, end: float | None) -> None:
         """Hands `data` to the loop, which sends it while the answer is awaited."""
-        left(end)
+        seconds_left(end)
         if self._transport is not None:
             self._transport.write(data)
 
     async def receive(self, end: float | None) -> bytes:
         """What arrives next; `b""` when the server has closed."""
-        seconds = left(end)
+        seconds = seconds_left(end)
         if not self._arrived and not self._ended:
             await self._wait(seconds)
         if not self._arrived:

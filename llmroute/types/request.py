@@ -125,7 +125,7 @@ class RerankParams(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Timeout:
+class TimeLimits:
     """How long a call may take, in seconds; `None` means no limit.
 
     The defaults wait ten minutes for a server that says nothing, as OpenAI's SDK does, and set no
@@ -137,9 +137,11 @@ class Timeout:
     connect: float | None = 10.0
     """Opening one connection."""
     first_token: float | None = 600.0
-    """From sending a request to the first byte of its answer (a local model's first token)."""
+    """From sending a request to the first piece of its answer that says something: the first chunk
+    with text, reasoning or a call of a stream, the first byte of a whole answer. Comments, pings
+    and empty chunks do not count."""
     idle: float | None = 600.0
-    """Between two pieces of the answer."""
+    """Between two such pieces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,9 @@ from typing import Any
 from llmroute.engine.vocabulary_only import VocabularyOnly
 from llmroute.providers.base import LocalCall, LocalEvent, LocalLogprob, LocalToken, LocalUsage
 from llmroute.transport.local import open_local, open_local_async
-from llmroute.types.request import Timeout
+from llmroute.types.request import TimeLimits
 
-PATIENT = Timeout(first_token=60.0, idle=60.0)
+PATIENT = TimeLimits(first_token=60.0, idle=60.0)
 
 
 @dataclass
@@ -59,17 +59,17 @@ def call(
     return LocalCall(str(model), operation, prompt, params, {"n_threads": 1} | (load or {}))
 
 
-def run(wanted: LocalCall, timeout: Timeout = PATIENT) -> Result:
+def run(wanted: LocalCall, timeout: TimeLimits = PATIENT) -> Result:
     with open_local(wanted, timeout) as stream:
         return Result.of(list(stream))
 
 
-async def arun(wanted: LocalCall, timeout: Timeout = PATIENT) -> Result:
+async def arun(wanted: LocalCall, timeout: TimeLimits = PATIENT) -> Result:
     async with await open_local_async(wanted, timeout) as stream:
         return Result.of([event async for event in stream])
 
 
-def run_in_loop(wanted: LocalCall, timeout: Timeout = PATIENT) -> Result:
+def run_in_loop(wanted: LocalCall, timeout: TimeLimits = PATIENT) -> Result:
     return asyncio.run(arun(wanted, timeout))
 
 

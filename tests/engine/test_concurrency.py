@@ -17,7 +17,7 @@ from llmroute.errors import APITimeoutError, RateLimitError, ServiceUnavailableE
 from llmroute.local_models import loaded_models, unload, warm_up
 from llmroute.providers.base import LocalCall, LocalToken
 from llmroute.transport.local import open_local, open_local_async
-from llmroute.types.request import Timeout
+from llmroute.types.request import TimeLimits
 
 pytest.importorskip("llama_cpp")
 pytestmark = [pytest.mark.native, pytest.mark.usefixtures("unloaded")]
@@ -141,12 +141,12 @@ def test_a_loop_that_closes_takes_its_calls_along(tiny_random: Path) -> None:
 @pytest.mark.parametrize(
     ("timeout", "said"),
     [
-        (Timeout(first_token=0.0), "timeout.first_token"),
-        (Timeout(idle=0.0), "timeout.idle"),
+        (TimeLimits(first_token=0.0), "timeout.first_token"),
+        (TimeLimits(idle=0.0), "timeout.idle"),
     ],
     ids=["first", "idle"],
 )
-def test_time_limits(tiny_random: Path, timeout: Timeout, said: str) -> None:
+def test_time_limits(tiny_random: Path, timeout: TimeLimits, said: str) -> None:
     warm_up(str(tiny_random), n_threads=1)
     for runner in (run, lambda *args: asyncio.run(arun(*args))):
         with pytest.raises(APITimeoutError, match=said):

@@ -18,7 +18,7 @@ from llmroute import (
     text_completion,
     unload,
 )
-from llmroute.types.request import Timeout
+from llmroute.types.request import TimeLimits
 
 pytest.importorskip("llama_cpp")
 pytestmark = [pytest.mark.native, pytest.mark.usefixtures("unloaded")]
@@ -47,7 +47,7 @@ def test_a_model_unloaded_while_it_answers_is_not_loaded_again(endless: str) -> 
 
 
 def test_a_whole_answer_that_takes_too_long_is_a_timeout(endless: str) -> None:
-    limit = Timeout(total=0.3)
+    limit = TimeLimits(total=0.3)
     with pytest.raises(APITimeoutError):
         completion(endless, "Go", timeout=limit)
     with pytest.raises(APITimeoutError):

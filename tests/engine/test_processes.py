@@ -20,10 +20,10 @@ from llmroute.errors import *
 from llmroute.providers.base import LocalCall, LocalToken
 from llmroute.local_models import *
 from llmroute.transport.local import *
-from llmroute.types.request import Timeout
+from llmroute.types.request import TimeLimits
 
 MODEL = sys.argv[1]
-PATIENT = Timeout(first_token=30.0, idle=30.0)
+PATIENT = TimeLimits(first_token=30.0, idle=30.0)
 
 def call(**params):
     load = {"n_threads": 1} | params.pop("load", {})

@@ -12,7 +12,7 @@ import httpx
 from llmroute.providers.base import HTTPCall
 from llmroute.transport.http import AsyncHTTPTransport, HTTPTransport
 from llmroute.transport.limits import Limits
-from llmroute.types.request import Timeout
+from llmroute.types.request import TimeLimits
 
 
 def post(url: str, body: bytes = b"{}", **headers: str) -> HTTPCall:
@@ -39,12 +39,12 @@ class SyncRoad:
 
     def read(self, call: HTTPCall, **limits: Any) -> Answer:
         """The whole answer."""
-        response = self.transport.open(call, Limits.begin(Timeout(**limits)))
+        response = self.transport.open(call, Limits.begin(TimeLimits(**limits)))
         return Answer(response.status, response.headers, response.read())
 
     def stream(self, call: HTTPCall, into: Answer | None = None, **limits: Any) -> Answer:
         """The answer piece by piece; `into` keeps what came before a failure."""
-        response = self.transport.open(call, Limits.begin(Timeout(**limits)))
+        response = self.transport.open(call, Limits.begin(TimeLimits(**limits)))
         answer = into or Answer(0, {})
         answer.status, answer.headers = response.status, response.headers
         for piece in response:
@@ -54,7 +54,7 @@ class SyncRoad:
 
     def first_piece(self, call: HTTPCall) -> bytes:
         """The first piece; the rest is not read."""
-        response = self.transport.open(call, Limits.begin(Timeout()))
+        response = self.transport.open(call, Limits.begin(TimeLimits()))
         piece = next(response)
         response.close()
         response.close()
@@ -76,14 +76,14 @@ class AsyncRoad:
 
     def read(self, call: HTTPCall, **limits: Any) -> Answer:
         async def run() -> Answer:
-            response = await self.transport.open(call, Limits.begin(Timeout(**limits)))
+            response = await self.transport.open(call, Limits.begin(TimeLimits(**limits)))
             return Answer(response.status, response.headers, await response.read())
 
         return self._runner.run(run())
 
     def stream(self, call: HTTPCall, into: Answer | None = None, **limits: Any) -> Answer:
         async def run() -> Answer:
-            response = await self.transport.open(call, Limits.begin(Timeout(**limits)))
+            response = await self.transport.open(call, Limits.begin(TimeLimits(**limits)))
             answer = into or Answer(0, {})
             answer.status, answer.headers = response.status, response.headers
             async for piece in response:
@@ -95,7 +95,7 @@ class AsyncRoad:
 
     def first_piece(self, call: HTTPCall) -> bytes:
         async def run() -> bytes:
-            response = await self.transport.open(call, Limits.begin(Timeout()))
+            response = await self.transport.open(call, Limits.begin(TimeLimits()))
             piece = await anext(response)
             await response.aclose()
             await response.aclose()

@@ -15,11 +15,11 @@ from llmroute.transport.http import AsyncHTTPTransport, HTTPTransport
 from llmroute.transport.limits import Limits
 from llmroute.transport.proxies import may_be_proxied
 from llmroute.transport.target import target
-from llmroute.types.request import Timeout
+from llmroute.types.request import TimeLimits
 
 
 def limits() -> Limits:
-    return Limits.begin(Timeout())
+    return Limits.begin(TimeLimits())
 
 
 def _answer(request: httpx.Request) -> httpx.Response:

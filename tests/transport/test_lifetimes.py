@@ -17,13 +17,13 @@ from llmroute.errors import APIConnectionError
 from llmroute.transport import pool
 from llmroute.transport.http import AsyncHTTPTransport, HTTPTransport
 from llmroute.transport.limits import Limits
-from llmroute.types.request import Timeout
+from llmroute.types.request import TimeLimits
 
 BEGUN = [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", chunked(b"x"), HOLD]
 
 
 def limits() -> Limits:
-    return Limits.begin(Timeout())
+    return Limits.begin(TimeLimits())
 
 
 async def _ask(transport: AsyncHTTPTransport, url: str) -> bytes:
