@@ -7,8 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from llmroute.engine.chat import ControlTokens, Segment, choose_template, render_chat
 from llmroute.engine.gguf import read_header

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from calls_here import Result, Scripted, call
 
-from llmroute.engine import model as models
-from llmroute.engine import native
+from llmroute.engine import model as models, native
 from llmroute.engine.draft_lengths import StepTimes
 from llmroute.engine.drafts import Drafter, Drafts
 from llmroute.engine.gguf import read_header

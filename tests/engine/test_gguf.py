@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from llmroute.engine.gguf import ArrayInfo, read_any_header, read_array, read_header
 from llmroute.errors import ModelFileError, NotFoundError

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from calls_here import PATIENT, Runner, call, run, token_ids
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from llmroute import completion
 from llmroute.engine.held import common_length

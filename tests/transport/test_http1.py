@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import h11
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from llmroute.transport.framing import BrokenAnswerError
 from llmroute.transport.http1 import HTTP1, IllegalHeaderError
