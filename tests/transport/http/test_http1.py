@@ -8,8 +8,8 @@ import h11
 import pytest
 from hypothesis import given, strategies as st
 
-from llmroute.transport.framing import BrokenAnswerError
-from llmroute.transport.http1 import HTTP1, IllegalHeaderError
+from llmroute.transport.http.framing import BrokenAnswerError
+from llmroute.transport.http.http1 import HTTP1, IllegalHeaderError
 
 Result = tuple[int, dict[str, str], bytes, bool]
 
