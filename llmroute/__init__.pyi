@@ -76,11 +76,9 @@ from .types.chat import (
     Message as Message,
 )
 from .types.chat_chunk import ChatCompletionChunk as ChatCompletionChunk
+from .types.chat_request import ChatParams as ChatParams
 from .types.embedding import EmbeddingResponse as EmbeddingResponse
-from .types.request import (
-    ChatParams as ChatParams,
-    TimeLimits as TimeLimits,
-)
+from .types.request import TimeLimits as TimeLimits
 from .types.rerank import RerankResponse as RerankResponse
 from .types.text import TextCompletion as TextCompletion
 from .types.usage import Usage as Usage

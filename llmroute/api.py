@@ -15,10 +15,10 @@ from .transport import drive
 from .transport.streams import AsyncStream, Stream
 from .types.chat import ChatCompletion
 from .types.chat_chunk import ChatCompletionChunk
-from .types.embedding import EmbeddingResponse
-from .types.request import ChatParams, EmbeddingParams, RerankParams, TextParams
-from .types.rerank import RerankResponse
-from .types.text import TextCompletion
+from .types.chat_request import ChatParams
+from .types.embedding import EmbeddingParams, EmbeddingResponse
+from .types.rerank import RerankParams, RerankResponse
+from .types.text import TextCompletion, TextParams
 
 Messages: TypeAlias = str | Sequence[Any]
 """A text (one user message), or message dicts and message objects in order."""

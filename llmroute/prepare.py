@@ -20,19 +20,11 @@ from .resolve import resolve
 from .schemas import response_format
 from .transport.drive import Job
 from .types.base import Model
-from .types.request import (
-    ChatParams,
-    ChatRequest,
-    EmbeddingParams,
-    EmbeddingRequest,
-    Request,
-    RerankParams,
-    RerankRequest,
-    TextParams,
-    TextRequest,
-    TimeLimits,
-    Unsupported,
-)
+from .types.chat_request import ChatParams, ChatRequest
+from .types.embedding import EmbeddingParams, EmbeddingRequest
+from .types.request import Request, TimeLimits, Unsupported
+from .types.rerank import RerankParams, RerankRequest
+from .types.text import TextParams, TextRequest
 
 DEFAULT_RETRIES = 2
 

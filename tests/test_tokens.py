@@ -33,7 +33,7 @@ from llmroute.tokens import (
 from llmroute.tokens.images import MOST_IMAGE_TOKENS, data_uri_size, image_tokens
 from llmroute.tokens.vocabulary import VOCABULARIES, find, load
 from llmroute.types.chat import Message
-from llmroute.types.request import ChatRequest
+from llmroute.types.chat_request import ChatRequest
 
 WIRE = Path(__file__).parent / "wire" / "llama_api"
 GOLDEN = json.loads((WIRE / "token_golden.json").read_text())

@@ -11,9 +11,11 @@ from typing import Any
 
 from ..deployments import Deployment
 from ..errors import APIError, BadRequestError, UnsupportedOperationError
-from ..types.embedding import EmbeddingResponse
-from ..types.request import ChatRequest, EmbeddingRequest, Request, RerankRequest, TextRequest
-from ..types.rerank import RerankResponse
+from ..types.chat_request import ChatRequest
+from ..types.embedding import EmbeddingRequest, EmbeddingResponse
+from ..types.request import Request
+from ..types.rerank import RerankRequest, RerankResponse
+from ..types.text import TextRequest
 from .base import Completion, HTTPCall, LocalCall, LocalEvent, Provider
 from .local_decoder import LocalDecoder
 from .local_vectors import embeddings, ranking

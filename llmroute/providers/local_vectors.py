@@ -7,8 +7,8 @@ import struct
 from collections.abc import Sequence
 
 from ..types.embedding import Embedding, EmbeddingResponse, EmbeddingUsage
-from ..types.request import Request, RerankRequest
-from ..types.rerank import RerankDocument, RerankResponse, RerankResult
+from ..types.request import Request
+from ..types.rerank import RerankDocument, RerankRequest, RerankResponse, RerankResult
 from .base import LocalEvent, LocalUsage, LocalVector
 
 

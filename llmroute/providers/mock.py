@@ -13,8 +13,8 @@ from ..deployments import Deployment
 from ..errors import BadRequestError
 from ..types.chat import ChatCompletion
 from ..types.chat_chunk import ChatCompletionChunk
-from ..types.embedding import Embedding, EmbeddingResponse
-from ..types.request import EmbeddingRequest, Request
+from ..types.embedding import Embedding, EmbeddingRequest, EmbeddingResponse
+from ..types.request import Request
 from ..types.text import TextCompletion
 from .base import Chunk, Completion, MockCall, Provider
 

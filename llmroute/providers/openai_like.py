@@ -19,9 +19,10 @@ from ..errors import (
     UnsupportedParamsError,
 )
 from ..types.chat import ChatCompletion
-from ..types.embedding import EmbeddingResponse
-from ..types.request import ChatParams, EmbeddingParams, Request, TextParams
-from ..types.text import TextCompletion
+from ..types.chat_request import ChatParams
+from ..types.embedding import EmbeddingParams, EmbeddingResponse
+from ..types.request import Request
+from ..types.text import TextCompletion, TextParams
 from .base import Completion, Decoder, HTTPCall, Provider
 from .failures import decode, stream_error
 from .openai_decoder import OpenAIDecoder

@@ -27,7 +27,8 @@ from llmroute.providers import get_provider
 from llmroute.providers.base import HTTPCall
 from llmroute.providers.params import DroppedParamsWarning
 from llmroute.types.chat import ChatCompletion
-from llmroute.types.request import ChatRequest, TextRequest
+from llmroute.types.chat_request import ChatRequest
+from llmroute.types.text import TextRequest
 
 WIRE = Path(__file__).parent.parent / "wire" / "llama_api"
 MODEL = "Llama-4-Maverick-17B-128E-Instruct-FP8"

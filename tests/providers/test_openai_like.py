@@ -28,9 +28,10 @@ from llmroute.providers.params import DroppedParamsWarning
 from llmroute.sse import SSEDecoder
 from llmroute.types.chat import ChatCompletion
 from llmroute.types.chat_chunk import ChatCompletionChunk
-from llmroute.types.embedding import EmbeddingResponse
-from llmroute.types.request import ChatRequest, EmbeddingRequest, Request, TextRequest
-from llmroute.types.text import TextCompletion
+from llmroute.types.chat_request import ChatRequest
+from llmroute.types.embedding import EmbeddingRequest, EmbeddingResponse
+from llmroute.types.request import Request
+from llmroute.types.text import TextCompletion, TextRequest
 
 HELLO = [{"role": "user", "content": "Hello"}]
 PROVIDER = OpenAILike(name="acme", base_url="http://acme/v1", key_env=("ACME_API_KEY",))
