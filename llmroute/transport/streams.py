@@ -22,26 +22,13 @@ from ..types.chat_chunk import ChatCompletionChunk
 from ..types.request import Request
 from ..types.text import TextCompletion
 from .limits import Limits
+from .sources import AsyncSource, Source
 
 ChunkT = TypeVar("ChunkT", ChatCompletionChunk, TextCompletion)
 
 DRAIN_SECONDS = 1.0
 """How long to wait for the end of a body whose last event has come, so that the connection can be
 used again; after that the connection is closed instead."""
-
-
-class Source(Protocol):
-    """Where the pieces of a stream come from: a response body, or a local model."""
-
-    def __iter__(self) -> Iterator[Any]: ...
-    def close(self) -> None: ...
-
-
-class AsyncSource(Protocol):
-    """The async twin of `Source`."""
-
-    def __aiter__(self) -> AsyncIterator[Any]: ...
-    async def aclose(self) -> None: ...
 
 
 class Splitter(Protocol):
@@ -59,36 +46,6 @@ class Whole:
 
     def flush(self) -> Iterable[Any]:
         return ()
-
-
-class Ready:
-    """A source whose pieces are all there."""
-
-    def __init__(self, pieces: Iterable[Any]) -> None:
-        self._pieces = list(pieces)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._pieces)
-
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        for piece in self._pieces:
-            yield piece
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-    async def aclose(self) -> None:
-        """Nothing to let go of."""
-
-
-class AsChunks:
-    """The decoder for events that are chunks already."""
-
-    done = False
-
-    def feed(self, event: Chunk) -> tuple[Chunk, ...]:
-        """`event` itself."""
-        return (event,)
 
 
 class StreamState:
