@@ -8,18 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from typing import Any, cast, get_args
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from .deployments import Deployment
 from .errors import BadRequestError, UnsupportedOperationError, UnsupportedParamsError
+from .messages import plain_messages
 from .providers import get_provider
 from .providers.mock import ANSWER
 from .providers.params import did_you_mean
 from .resolve import resolve
 from .schemas import response_format
 from .transport.drive import Job
-from .types.base import Model
 from .types.request import (
     ChatParams,
     ChatRequest,
@@ -35,10 +35,6 @@ from .types.request import (
 )
 
 DEFAULT_RETRIES = 2
-
-# What a message from an answer carries that a provider takes back.
-_MESSAGE_KEYS = ("role", "content", "refusal", "tool_calls", "function_call", "reasoning_content")
-
 
 class CallOptions(TypedDict, total=False):
     """What every call takes beside the parameters of its operation."""
@@ -79,7 +75,7 @@ _PARAMS = {operation: frozenset(shape.__annotations__) for operation, shape in _
 
 def chat_job(model: str, messages: object, stream: bool, given: dict[str, Any]) -> Job:
     """The job of a chat call. Raises `BadRequestError` and its kin for anything wrong."""
-    return _job(ChatRequest, model, stream, given, messages=_messages(messages, model))
+    return _job(ChatRequest, model, stream, given, messages=plain_messages(messages, model))
 
 
 def text_job(model: str, prompt: object, stream: bool, given: dict[str, Any]) -> Job:
@@ -243,58 +239,6 @@ def _is_seconds(value: object) -> bool:
         return True
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and 0 < cast(float, value) <= threading.TIMEOUT_MAX
-
-
-_CONTENT_TYPES = (str, list, tuple, Mapping)
-
-
-def _messages(messages: object, model: str) -> Sequence[Mapping[str, Any]]:
-    if isinstance(messages, str):
-        return [{"role": "user", "content": messages}]
-    if not isinstance(messages, Sequence) or not messages:
-        raise BadRequestError(
-            "messages must be a text or a list of at least one message, such as "
-            f'[{{"role": "user", "content": "Hello"}}], not {messages!r:.100}.',
-            model=model,
-            param="messages",
-        )
-    plain = [m if type(m) is dict else _plain(m, model) for m in messages]
-    for position, message in enumerate(plain):
-        _check_message(position, message, model)
-    return plain
-
-
-def _plain(message: object, model: str) -> dict[str, Any]:
-    """A message object as a dict that can be sent: ours, OpenAI's, or any mapping."""
-    if isinstance(message, Model):
-        carried = message.to_dict()
-        kept = {k: carried[k] for k in _MESSAGE_KEYS if carried.get(k) is not None}
-        if "id" in (carried.get("audio") or ()):  # OpenAI takes what it said by its id
-            kept["audio"] = {"id": carried["audio"]["id"]}
-        return kept | {"content": carried.get("content")}
-    if isinstance(message, Mapping):
-        return dict(message)
-    if isinstance(message, BaseModel):
-        return message.model_dump(mode="json", exclude_none=True)
-    raise BadRequestError(
-        f"A message must be a dict or a message object, not {type(message).__name__}.",
-        model=model,
-        param="messages",
-    )
-
-
-def _check_message(position: int, message: Mapping[str, Any], model: str) -> None:
-    role, content = message.get("role"), message.get("content")
-    if not isinstance(role, str) or not role:
-        what = f' has no "role", such as "user": {message!r:.200}'
-    elif content is not None and not isinstance(content, _CONTENT_TYPES):
-        what = f'["content"] must be a text or a list of parts, not {content!r:.100}'
-    elif content is None and role in ("user", "system", "developer", "tool"):
-        what = f' of role "{role}" has no "content"'
-    else:
-        return
-    where = f"messages[{position}]"
-    raise BadRequestError(f"{where}{what}.", model=model, param=where)
 
 
 def _inputs(value: object, name: str, model: str) -> Any:
