@@ -13,16 +13,10 @@ from .version import __version__ as __version__
 
 # Where each public name lives; `__init__.pyi` tells type checkers the same.
 _HOMES = {
-    "api": (
-        "acompletion",
-        "aembedding",
-        "arerank",
-        "atext_completion",
-        "completion",
-        "embedding",
-        "rerank",
-        "text_completion",
-    ),
+    "calls.chat": ("acompletion", "completion"),
+    "calls.embedding": ("aembedding", "embedding"),
+    "calls.rerank": ("arerank", "rerank"),
+    "calls.text": ("atext_completion", "text_completion"),
     "engine.files": ("register_local_model",),
     "engine.loaded": ("LoadedModel",),
     "errors": (

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from .errors import StreamInterruptedError
 from .types.base import Model
+from .types.call_info import Answer
 from .types.chat import ChatCompletion, ChoiceLogprobs
 from .types.chat_chunk import ChatCompletionChunk, ChunkChoice, Delta, ToolCallDelta
 from .types.request import Request
@@ -181,7 +182,7 @@ def assembler(operation: str) -> ChatAssembler | TextAssembler:
     return ChatAssembler() if operation == "chat" else TextAssembler()
 
 
-def assembled(decoder: Any, events: Iterable[Any], request: Request) -> Any:
+def assembled(decoder: Any, events: Iterable[Any], request: Request) -> Answer:
     """The completion that `events` make. Raises `StreamInterruptedError` if it is not whole."""
     collected = assembler(request.operation)
     for event in events:

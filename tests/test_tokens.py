@@ -438,7 +438,7 @@ def test_images_count_by_their_size_not_by_their_data() -> None:
 def test_a_short_prompt_loads_no_tokenizer() -> None:
     code = (
         "import sys; from llmroute.tokens import check_context_window as check;"
-        "from llmroute.types.request import ChatRequest;"
+        "from llmroute.types.chat_request import ChatRequest;"
         "messages = [{'role': 'user', 'content': 'a' * 99999}];"
         f"check(ChatRequest(model={SCOUT!r}, messages=messages));"
         "print('tiktoken' in sys.modules)"

@@ -185,8 +185,8 @@ class Provider:
     exact_counts: bool = False
     """Whether the tokens of its prompts can be counted exactly, so that one that cannot fit is
     refused before it is sent."""
-    reranks: bool = False
-    """Whether it ranks documents."""
+    operations: tuple[str, ...] = ("chat", "text", "embedding")
+    """What it can do."""
     runs_here: bool = False
     """Whether it works without any URL: a model in this process."""
 

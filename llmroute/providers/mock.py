@@ -21,11 +21,13 @@ from .base import Chunk, InProcessEvent, MockCall, Provider
 ANSWER = "mock_response"
 """The key of the deployment's `model_kwargs` that holds the answer."""
 
+
 class Mock(Provider):
     """The provider behind `mock_response=`."""
 
     name = "mock"
     runs_here = True
+    operations = ("chat", "text", "embedding", "rerank")
 
     def build(self, request: Request, deployment: Deployment) -> MockCall:
         """The answer, or the error to raise.
@@ -65,7 +67,7 @@ class AsChunks:
 
 
 def _whole(answer: object, request: Request) -> Answer:
-    kind = request.row.answer
+    kind: type[Answer] = request.row.answer
     if isinstance(answer, kind):
         return answer
     if isinstance(answer, Mapping):

@@ -18,11 +18,10 @@ from ..errors import (
     UnsupportedOperationError,
     UnsupportedParamsError,
 )
+from ..types.call_info import Answer
 from ..types.chat import ChatCompletion
-from ..types.chat_request import ChatParams
-from ..types.embedding import EmbeddingParams, EmbeddingResponse
 from ..types.request import Request
-from ..types.text import TextCompletion, TextParams
+from ..types.text import TextCompletion
 from .base import Decoder, HTTPCall, Provider
 from .failures import decode, stream_error
 from .openai_decoder import OpenAIDecoder
@@ -95,7 +94,9 @@ class OpenAILike(Provider):
 
     def accepted(self, request: Request) -> frozenset[str]:
         """The names of the parameters it takes for this operation."""
-        return (request.row.param_names - LOCAL_PARAMS - self.unsupported_params) | self.extra_params
+        return (
+            request.row.param_names - LOCAL_PARAMS - self.unsupported_params
+        ) | self.extra_params
 
     def refused_values(self, request: Request) -> Mapping[str, str]:
         """Accepted parameters whose value it does not take, each with the reason."""
@@ -123,12 +124,12 @@ class OpenAILike(Provider):
 
     def parse(self, body: bytes, request: Request) -> Answer:
         """The answer; see `Provider.parse`."""
-        model = request.row.answer
+        model: type[Answer] = request.row.answer
         try:
             answer = model.model_validate_json(body)
         except ValidationError:
             answer = self._parse_leniently(body, request)
-        if not isinstance(answer, EmbeddingResponse) and not answer.choices:
+        if isinstance(answer, ChatCompletion | TextCompletion) and not answer.choices:
             raise self._not_understood("has no choices", body, request)
         if isinstance(answer, ChatCompletion):
             for choice in answer.choices:
@@ -185,7 +186,8 @@ class OpenAILike(Provider):
             raise error  # an error sent with status 200
         try:
             repaired = repair_completion(payload, request, self.finish_reasons)
-            return request.row.answer.model_validate(repaired)
+            answer: Answer = request.row.answer.model_validate(repaired)
+            return answer
         except ValidationError as exc:
             problem = exc.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, problem["loc"]))

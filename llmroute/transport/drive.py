@@ -40,9 +40,7 @@ async def astream(job: Job[AnswerT, ChunkT]) -> AsyncStream[ChunkT]:
     return await _adrive(job, _astream)
 
 
-def _drive(
-    job: Job[AnswerT, ChunkT], carry_out: Callable[[AttemptRun[AnswerT, ChunkT]], T]
-) -> T:
+def _drive(job: Job[AnswerT, ChunkT], carry_out: Callable[[AttemptRun[AnswerT, ChunkT]], T]) -> T:
     run = Run(job)
     step = run.first()
     while True:

@@ -21,7 +21,7 @@ def open_call(call: Call, client: Any, limits: Limits) -> Source:
         return Ready(call.events)
     from . import local  # the engine is a dozen modules that a call over HTTP does not need
 
-    return local.open_local(call, limits)
+    return local.open_local(call, limits, limits.deadline)
 
 
 async def open_call_async(call: Call, client: Any, limits: Limits) -> AsyncSource:
@@ -32,4 +32,4 @@ async def open_call_async(call: Call, client: Any, limits: Limits) -> AsyncSourc
         return AsyncReady(call.events)
     from . import local  # the engine is a dozen modules that a call over HTTP does not need
 
-    return await local.open_local_async(call, limits)
+    return await local.open_local_async(call, limits, limits.deadline)

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar, cast, overload
+from typing import Any, Generic, Protocol, cast, overload
 
 from ..chunks import assembler
 from ..errors import (
@@ -19,12 +19,11 @@ from ..providers.base import Chunk, Decoder
 from ..types.call_info import CallInfo
 from ..types.chat import ChatCompletion
 from ..types.chat_chunk import ChatCompletionChunk
+from ..types.operation import ChunkT
 from ..types.request import Request
 from ..types.text import TextCompletion
 from .limits import Limits
 from .sources import AsyncSource, Source
-
-ChunkT = TypeVar("ChunkT", ChatCompletionChunk, TextCompletion)
 
 DRAIN_SECONDS = 1.0
 """How long to wait for the end of a body whose last event has come, so that the connection can be
