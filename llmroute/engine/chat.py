@@ -8,26 +8,18 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ..errors import BadRequestError
+from .control_tokens import ControlTokens, Segment
 from .gguf_header import GGUFHeader
 from .jinja import compile_template
 from .messages import normalise
 from .templates import BUILT_IN
 
 JSON: TypeAlias = Any
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A stretch of the prompt that is tokenised on its own."""
-
-    text: str
-    parse_special: bool
-    """Whether names of control tokens in it are those tokens; if not, they are plain text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +35,6 @@ class ChatPrompt:
     def text(self) -> str:
         """The whole prompt, for people to read."""
         return "".join(segment.text for segment in self.segments)
-
-
-@dataclass(frozen=True, slots=True)
-class ControlTokens:
-    """What a model's vocabulary says about control tokens."""
-
-    bos: str = ""
-    """How the token that begins a text is written; `""` if there is none."""
-    eos: str = ""
-    """How the token that ends one is written; `""` if there is none."""
-    names: re.Pattern[str] | None = None
-    """Finds any control token's name; `None` if there are none."""
-
-    @classmethod
-    def of(cls, names: Iterable[str], *, bos: str = "", eos: str = "") -> ControlTokens:
-        """From the names of all control tokens."""
-        longest_first = sorted(filter(None, names), key=len, reverse=True)
-        pattern = "|".join(map(re.escape, longest_first))
-        return cls(bos, eos, re.compile(pattern) if pattern else None)
 
 
 def render_chat(

@@ -7,7 +7,8 @@ from typing import Any
 
 from ..errors import BadRequestError, ContextWindowExceededError, UnsupportedOperationError
 from ..providers.base import LocalCall
-from .chat import Segment, choose_template, render_chat
+from .chat import choose_template, render_chat
+from .control_tokens import Segment
 from .gguf_header import GGUFHeader
 from .handlers import template_of
 from .images import Images, Place

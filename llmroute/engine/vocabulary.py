@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import BadRequestError
-from .chat import ControlTokens
+from .control_tokens import ControlTokens
 from .first_bytes import Beginnings, FirstBytes
 
 _ROW = 32

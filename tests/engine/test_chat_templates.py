@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmroute.engine.chat import ControlTokens, Segment, choose_template, render_chat
+from llmroute.engine.chat import choose_template, render_chat
+from llmroute.engine.control_tokens import ControlTokens, Segment
 from llmroute.engine.gguf import read_header
 from llmroute.engine.templates import BUILT_IN
 from llmroute.errors import BadRequestError, UnsupportedOperationError

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from llmroute.engine.chat import ControlTokens, render_chat
+from llmroute.engine.chat import render_chat
+from llmroute.engine.control_tokens import ControlTokens
 from llmroute.engine.templates import BUILT_IN
 from llmroute.engine.tool_messages import _good_forms
 from llmroute.errors import BadRequestError
