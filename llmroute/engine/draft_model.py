@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .draft_lengths import Pace, StepTimes
-from .held import common_length
+from .common_prefix import common_length
 from .interrupt import Interrupt
 from .job import Choice
 from .model import DECODED, Model

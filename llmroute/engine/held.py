@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -102,15 +102,3 @@ def growth(choice: Choice, inherited: Iterable[Part]) -> int:
     """Cells of its own a choice has or is going to need soon."""
     own = len(choice.tokens) - sum(part.length for part in inherited)
     return own + min(choice.answer.remaining, _HEADROOM)
-
-
-def common_length(one: Sequence[int], other: Sequence[int], most: int) -> int:
-    """How many tokens two lists have in common at their beginning, at most `most`."""
-    low, high = 0, min(len(one), len(other), most)
-    while low < high:  # comparing slices is done in C
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

@@ -19,12 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from .common_prefix import common_length
 from .held import (
     Holder,
     Kept,
     Pin,
     Start,
-    common_length,
     count_cells,
     first_parts,
     growth,

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmroute import completion
-from llmroute.engine.held import common_length
+from llmroute.engine.common_prefix import common_length
 from llmroute.engine.vocabulary_only import VocabularyOnly
 from llmroute.local_models import unload, warm_up
 from llmroute.providers.base import LocalToken
