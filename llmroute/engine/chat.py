@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from ..errors import BadRequestError
 from .control_tokens import ControlTokens, Segment
-from .gguf_header import GGUFHeader
+from .gguf.header import GGUFHeader
 from .jinja import compile_template
 from .messages import normalise
 from .templates import BUILT_IN

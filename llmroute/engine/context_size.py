@@ -6,7 +6,7 @@ import logging
 
 from ..errors import BadRequestError
 from . import machine
-from .gguf_header import GGUFHeader
+from .gguf.header import GGUFHeader
 from .options import LoadOptions
 
 logger = logging.getLogger("llmroute.engine")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ..providers.base import LocalCall
 from . import extra as extra  # first of the engine's modules
-from .files import find_model, registered_options
-from .gguf import read_header
-from .kv_overrides import Overrides
+from .gguf.check import read_header
+from .gguf.files import find_model, registered_options
+from .gguf.overrides import Overrides
 from .options import LoadOptions
 from .prompt import prompts_of
 from .vocabulary_only import VocabularyOnly

@@ -10,7 +10,7 @@ from . import model
 from .checks import bad
 from .draft_model import DraftModel
 from .drafts import Drafter, Drafts, PromptLookup
-from .gguf import read_header
+from .gguf.check import read_header
 from .interrupt import Interrupt
 from .model import Model
 from .native import Flag

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..errors import LLMRouteError
 from . import native
-from .gguf_header import refused
+from .gguf.header import refused
 from .mmproj import check_encoder
 from .options import LoadOptions
 from .vision import ImageReader, Picture

@@ -14,7 +14,7 @@ from ..errors import LLMRouteError, ModelUnloadedError, RateLimitError
 from . import context_size, model, native
 from .drafting import load_drafts
 from .drafts import Drafts
-from .gguf import read_header
+from .gguf.check import read_header
 from .interrupt import Interrupt
 from .job import Job, as_ours
 from .memory_limit import Limit, check_allowed, memory_limit, needed_bytes

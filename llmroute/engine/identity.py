@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from . import native
-from .gguf import other_parts, read_any_header
-from .gguf_header import GGUFHeader
+from .gguf.check import other_parts, read_any_header
+from .gguf.header import GGUFHeader
 from .options import LoadOptions
 from .session_file import Identity
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from . import native
-from .gguf_header import GGUFHeader, TensorInfo, read_any_header, refused
+from .gguf.header import GGUFHeader, TensorInfo, read_any_header, refused
 
 _Pair: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
 """Four dimensions of the two matrices whose product is added to a weight."""

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from ..errors import BadRequestError
 from . import machine
 from .context_size import cache_bytes
-from .gguf import read_header
-from .gguf_header import GGUFHeader
+from .gguf.check import read_header
+from .gguf.header import GGUFHeader
 from .options import LoadOptions
 from .states import states_bytes
 

@@ -16,8 +16,8 @@ from ..errors import InternalServerError, ModelFileError
 from . import native
 from .batch import Batch
 from .encoder_trial import try_encoder
-from .gguf import all_tensors
-from .gguf_header import GGUFHeader
+from .gguf.check import all_tensors
+from .gguf.header import GGUFHeader
 from .lora import check_adapter, put_on
 from .options import LoadOptions
 from .params import can_cut, context_params, warn_about_gpu, weights_params

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import BadRequestError, UnsupportedParamsError
 from .checks import bad, positive
-from .kv_overrides import Overrides
+from .gguf.overrides import Overrides
 from .llama_cpp_python import INSTEAD, is_neutral
 from .option_checks import CHECKS, PROMPT_LOOKUP
 

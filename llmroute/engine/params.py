@@ -8,8 +8,8 @@ from typing import Any
 from . import machine, native
 from .checks import bad
 from .context_size import head_length
-from .gguf_header import GGUFHeader
-from .kv_overrides import native_overrides
+from .gguf.header import GGUFHeader
+from .gguf.overrides import native_overrides
 from .options import LoadOptions
 from .pooling import pooling_of
 from .states import kept_states

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import ModelUnloadedError, NotFoundError
-from . import counting
-from . import engine as engines
+from . import counting, engine as engines
 from .engine import Engine
-from .files import find_model, registered_options
-from .gguf import read_header
+from .gguf.check import read_header
+from .gguf.files import find_model, registered_options
 from .job import Job
 from .loaded import LoadedModel
 from .options import LoadOptions

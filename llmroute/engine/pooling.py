@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import ModelFileError
-from .gguf_header import GGUFHeader
+from .gguf.header import GGUFHeader
 from .options import LoadOptions
 
 # enum llama_pooling_type

@@ -9,7 +9,7 @@ from ..errors import BadRequestError, ContextWindowExceededError, UnsupportedOpe
 from ..providers.base import LocalCall
 from .chat import choose_template, render_chat
 from .control_tokens import Segment
-from .gguf_header import GGUFHeader
+from .gguf.header import GGUFHeader
 from .handlers import template_of
 from .images import Images, Place
 from .infill import infill_tokens, suffix_of

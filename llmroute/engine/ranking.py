@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..providers.base import LocalCall
-from .gguf_header import GGUFHeader
+from .gguf.header import GGUFHeader
 from .job import Prompt
 from .vocabulary import Vocabulary
 

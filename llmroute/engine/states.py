@@ -6,7 +6,7 @@ aside when it loads a model.
 
 from __future__ import annotations
 
-from .gguf_header import GGUFHeader
+from .gguf.header import GGUFHeader
 from .options import LoadOptions
 
 _KEPT = 4

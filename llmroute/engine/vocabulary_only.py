@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from . import native
-from .gguf_header import refused
-from .kv_overrides import Overrides, native_overrides
+from .gguf.header import refused
+from .gguf.overrides import Overrides, native_overrides
 from .vocabulary import Vocabulary
 
 

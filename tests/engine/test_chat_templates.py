@@ -7,12 +7,11 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from llmroute.engine.chat import choose_template, render_chat
 from llmroute.engine.control_tokens import ControlTokens, Segment
-from llmroute.engine.gguf import read_header
+from llmroute.engine.gguf.check import read_header
 from llmroute.engine.templates import BUILT_IN
 from llmroute.errors import BadRequestError, UnsupportedOperationError
 from llmroute.testing.tiny_gguf import CHAT_TEMPLATE, write_random

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from llmroute.engine import files
-from llmroute.engine.files import find_model, register_local_model, registered_options
+from llmroute.engine.gguf.check import files
+from llmroute.engine.gguf.files import find_model, register_local_model, registered_options
 from llmroute.errors import NotFoundError
 
 

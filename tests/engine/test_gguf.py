@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from llmroute.engine.gguf import ArrayInfo, read_any_header, read_array, read_header
+from llmroute.engine.gguf.check import ArrayInfo, read_any_header, read_array, read_header
 from llmroute.errors import ModelFileError, NotFoundError
 from llmroute.testing.gguf_writer import write_gguf
 from llmroute.testing.tiny_gguf import CHAT_TEMPLATE, write_random, write_scripted

@@ -16,7 +16,7 @@ import pytest
 
 from llmroute.engine import native
 from llmroute.engine.chain import SamplerChain
-from llmroute.engine.gguf import read_header
+from llmroute.engine.gguf.check import read_header
 from llmroute.engine.grammar.gbnf_reader import read_gbnf
 from llmroute.engine.grammar.json_schema import json_grammar, json_object_grammar
 from llmroute.engine.grammar_sampler import GrammarSampler, Scores

@@ -9,7 +9,7 @@ import pytest
 from calls_here import Result, call, run
 
 from llmroute.engine import native
-from llmroute.engine.kv_overrides import native_overrides
+from llmroute.engine.gguf.overrides import native_overrides
 from llmroute.engine.options import LoadOptions
 from llmroute.errors import BadRequestError, ModelFileError
 from llmroute.local_models import warm_up

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from calls_here import PATIENT, Scripted, call, run
 
-from llmroute.engine.gguf import read_header
+from llmroute.engine.gguf.check import read_header
 from llmroute.engine.memory_limit import _parsed, needed_bytes
 from llmroute.engine.options import LoadOptions
 from llmroute.errors import BadRequestError

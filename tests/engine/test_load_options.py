@@ -15,7 +15,7 @@ import pytest
 from calls_here import Result, call, run
 
 from llmroute.engine import native
-from llmroute.engine.gguf import read_header
+from llmroute.engine.gguf.check import read_header
 from llmroute.engine.llama_cpp_python import INSTEAD, is_neutral
 from llmroute.engine.options import LoadOptions
 from llmroute.engine.params import context_params, warn_about_gpu, weights_params
@@ -288,7 +288,7 @@ STORIES = {
         assert 50 < refused < 150, refused
     """,
     "settings at their ends": """
-        from llmroute.engine.gguf_header import read_any_header
+        from llmroute.engine.gguf.header import read_any_header
         ends = {bool: (False, True), int: (0, 1, 3, 65_535, 2**31, 2**32 - 1),
                 float: (0.0, -1.0, 1e-30, 3e38), str: ("", "bert", "x" * 127)}
         refused = 0

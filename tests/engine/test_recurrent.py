@@ -13,9 +13,8 @@ from calls_here import PATIENT, Result, Runner, call, run
 from pngs import BLUE, RED, asking, part, png
 
 from llmroute import completion, embedding, load_session, save_session
-from llmroute.engine import model as models
-from llmroute.engine import native
-from llmroute.engine.gguf import read_header
+from llmroute.engine import model as models, native
+from llmroute.engine.gguf.check import read_header
 from llmroute.engine.interrupt import Interrupt
 from llmroute.engine.job import Item, Job
 from llmroute.engine.options import LoadOptions

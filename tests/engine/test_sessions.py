@@ -16,7 +16,7 @@ from calls_here import PATIENT, arun, call, run, token_ids, told
 from pngs import BLUE, RED, asking, part, png
 
 from llmroute import completion, load_session, save_session
-from llmroute.engine.gguf_header import read_any_header
+from llmroute.engine.gguf.header import read_any_header
 from llmroute.engine.identity import _is_extended
 from llmroute.engine.session_file import read_session, write_session
 from llmroute.errors import (

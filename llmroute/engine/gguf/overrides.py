@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from ..errors import BadRequestError
-from .checks import bad
-from .gguf_header import ArrayInfo, GGUFHeader, Scalar
+from ...errors import BadRequestError
+from ..checks import bad
+from .header import ArrayInfo, GGUFHeader, Scalar
 
 _NAME = "kv_overrides"
 _LONGEST = 127

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 
-from ..errors import NotFoundError
-from .gguf_header import (
+from ...errors import NotFoundError
+from .header import (
     ArrayInfo,
     GGUFHeader,
     TensorInfo,
@@ -17,7 +17,7 @@ from .gguf_header import (
     read_array,
     refused,
 )
-from .kv_overrides import Overrides, overridden
+from .overrides import Overrides, overridden
 
 __all__ = [
     "ArrayInfo",

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import NotFoundError
+from ...errors import NotFoundError
 
 MODELS_DIR = "LLMROUTE_MODELS_DIR"
 """The environment variable with the folder to look in; several are separated as in `PATH`."""

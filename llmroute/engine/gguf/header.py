@@ -14,8 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO, TypeAlias
 
-from ..errors import ModelFileError, NotFoundError
-from .gguf_layout import BLOCKS, BrokenHeaderError, Reader, TypeName, scalar_type
+from ...errors import ModelFileError, NotFoundError
+from .layout import BLOCKS, BrokenHeaderError, Reader, TypeName, scalar_type
 
 _MAX_KEYS = 65_536
 _MAX_TENSORS = 262_144
