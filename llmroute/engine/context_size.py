@@ -7,7 +7,7 @@ import logging
 from ..errors import BadRequestError
 from . import machine
 from .gguf.header import GGUFHeader
-from .options import LoadOptions
+from .options.load import LoadOptions
 
 logger = logging.getLogger("llmroute.engine")
 

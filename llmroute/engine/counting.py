@@ -11,7 +11,7 @@ from . import extra as extra  # first of the engine's modules
 from .gguf.check import read_header
 from .gguf.files import find_model, registered_options
 from .gguf.overrides import Overrides
-from .options import LoadOptions
+from .options.load import LoadOptions
 from .prompt import prompts_of
 from .vocabulary_only import VocabularyOnly
 

@@ -19,7 +19,7 @@ from ..errors import LLMRouteError
 from . import native
 from .gguf.header import refused
 from .mmproj import check_encoder
-from .options import LoadOptions
+from .options.load import LoadOptions
 from .vision import ImageReader, Picture
 from .vocabulary_only import VocabularyOnly
 

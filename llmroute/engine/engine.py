@@ -18,7 +18,7 @@ from .gguf.check import read_header
 from .interrupt import Interrupt
 from .job import Job, as_ours
 from .memory_limit import Limit, check_allowed, memory_limit, needed_bytes
-from .options import LoadOptions, idle_seconds
+from .options.load import LoadOptions, idle_seconds
 from .scheduler import Scheduler
 from .vectors import VectorScheduler
 

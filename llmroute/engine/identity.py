@@ -10,7 +10,7 @@ from pathlib import Path
 from . import native
 from .gguf.check import other_parts, read_any_header
 from .gguf.header import GGUFHeader
-from .options import LoadOptions
+from .options.load import LoadOptions
 from .session_file import Identity
 
 _SAMPLES, _SAMPLE = 256, 4096

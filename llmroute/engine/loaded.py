@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .options import LoadOptions
+from .options.load import LoadOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from . import machine
 from .context_size import cache_bytes
 from .gguf.check import read_header
 from .gguf.header import GGUFHeader
-from .options import LoadOptions
+from .options.load import LoadOptions
 from .states import states_bytes
 
 VARIABLE = "LLMROUTE_LLAMACPP_MEMORY"

@@ -19,9 +19,9 @@ from .encoder_trial import try_encoder
 from .gguf.check import all_tensors
 from .gguf.header import GGUFHeader
 from .lora import check_adapter, put_on
-from .options import LoadOptions
+from .options.load import LoadOptions
+from .options.pooling import RANK
 from .params import can_cut, context_params, warn_about_gpu, weights_params
-from .pooling import RANK
 from .vision import ImageReader, Picture
 from .vocabulary import Vocabulary
 

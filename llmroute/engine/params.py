@@ -10,8 +10,8 @@ from .checks import bad
 from .context_size import head_length
 from .gguf.header import GGUFHeader
 from .gguf.overrides import native_overrides
-from .options import LoadOptions
-from .pooling import pooling_of
+from .options.load import LoadOptions
+from .options.pooling import pooling_of
 from .states import kept_states
 
 _FLASH_HEAD_LENGTH = 64

@@ -17,7 +17,7 @@ from .gguf.check import read_header
 from .gguf.files import find_model, registered_options
 from .job import Job
 from .loaded import LoadedModel
-from .options import LoadOptions
+from .options.load import LoadOptions
 
 Key: TypeAlias = tuple[Path, LoadOptions, tuple[tuple[int, int] | None, ...]]
 """Path, options, and the times of change and sizes of all files: one that changed makes another

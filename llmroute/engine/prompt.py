@@ -10,10 +10,10 @@ from ..providers.base import LocalCall
 from .chat import choose_template, render_chat
 from .control_tokens import Segment
 from .gguf.header import GGUFHeader
-from .handlers import template_of
 from .images import Images, Place
 from .infill import infill_tokens, suffix_of
 from .job import Prompt
+from .options.vision_formats import template_of
 from .ranking import rank_prompts
 from .reading import with_tools_told
 from .tools.definitions import Tools

@@ -21,7 +21,7 @@ from ..providers.base import LocalVector
 from .interrupt import Interrupt
 from .job import Job
 from .model import ABORTED, DECODED, Model
-from .pooling import RANK, pooling_of
+from .options.pooling import RANK, pooling_of
 from .prompt import prompts_of
 
 _STEP = 512

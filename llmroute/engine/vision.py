@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from ..errors import BadRequestError, InternalServerError, ModelFileError
 from . import machine, native
 from .images import check_image
-from .options import LoadOptions
+from .options.load import LoadOptions
 
 # enum mtmd_input_chunk_type
 _TEXT, _IMAGE = 0, 1

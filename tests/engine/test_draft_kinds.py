@@ -17,7 +17,7 @@ import llmroute
 from llmroute import register_local_model
 from llmroute.engine.gguf.check import read_header
 from llmroute.engine.memory_limit import needed_bytes
-from llmroute.engine.options import LoadOptions
+from llmroute.engine.options.load import LoadOptions
 from llmroute.errors import BadRequestError, ModelFileError, NotFoundError
 from llmroute.local_models import unload
 from llmroute.testing.tiny_gguf import write_random, write_scripted

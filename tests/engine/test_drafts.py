@@ -16,7 +16,7 @@ from llmroute.engine.drafts import Drafter, Drafts
 from llmroute.engine.gguf.check import read_header
 from llmroute.engine.interrupt import Interrupt
 from llmroute.engine.job import Choice, Item, Job
-from llmroute.engine.options import LoadOptions
+from llmroute.engine.options.load import LoadOptions
 from llmroute.engine.sampling import Sampling
 from llmroute.engine.scheduler import Scheduler
 from llmroute.providers.base import LocalCall, LocalLogprob, LocalToken

@@ -14,7 +14,7 @@ import pytest
 from pngs import BLUE, RED, asking, bomb, data_uri, part, png
 
 from llmroute import acompletion, completion, register_local_model
-from llmroute.engine.handlers import _HANDLERS
+from llmroute.engine.options.vision_formats import _HANDLERS
 from llmroute.errors import (
     BadRequestError,
     ContextWindowExceededError,

@@ -10,7 +10,7 @@ from calls_here import Result, call, run
 
 from llmroute.engine import native
 from llmroute.engine.gguf.overrides import native_overrides
-from llmroute.engine.options import LoadOptions
+from llmroute.engine.options.load import LoadOptions
 from llmroute.errors import BadRequestError, ModelFileError
 from llmroute.local_models import warm_up
 from llmroute.testing.tiny_gguf import write_random

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from .checks import Check, bad, integer, number, one_of, path, positive, switch, unless
-from .gguf import overrides as kv_overrides
-from .gguf.files import find_model
+from ..checks import Check, bad, integer, number, one_of, path, positive, switch, unless
+from ..gguf import overrides as kv_overrides
+from ..gguf.files import find_model
 
 PROMPT_LOOKUP = "prompt_lookup"
 """What `draft_model` is without a model."""

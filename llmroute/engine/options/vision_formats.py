@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import BadRequestError
+from ...errors import BadRequestError
 
 # Each in the format that its model's page shows; the texts are ours. An image stands where the
 # message has it.

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ..errors import BadRequestError, UnsupportedParamsError
-from .checks import bad, positive
-from .gguf.overrides import Overrides
+from ...errors import BadRequestError, UnsupportedParamsError
+from ..checks import bad, positive
+from ..gguf.overrides import Overrides
 from .llama_cpp_python import INSTEAD, is_neutral
-from .option_checks import CHECKS, PROMPT_LOOKUP
+from .table import CHECKS, PROMPT_LOOKUP
 
 IDLE_VARIABLE = "LLMROUTE_LLAMACPP_IDLE_UNLOAD"
 """The environment variable for `idle_unload`."""

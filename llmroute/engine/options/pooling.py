@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import ModelFileError
-from .gguf.header import GGUFHeader
-from .options import LoadOptions
+from ...errors import ModelFileError
+from ..gguf.header import GGUFHeader
+from .load import LoadOptions
 
 # enum llama_pooling_type
 MEAN, CLS, LAST, RANK = 1, 2, 3, 4
