@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from ..errors import LLMRouteError, ModelUnloadedError, RateLimitError
-from . import context_size, model, native
+from . import model, native
 from .drafting import load_drafts
 from .drafts import Drafts
 from .gguf.check import read_header
 from .interrupt import Interrupt
 from .job import Job, as_ours
-from .memory_limit import Limit, check_allowed, memory_limit, needed_bytes
+from .memory import window as context_size
+from .memory.limit import Limit, check_allowed, memory_limit, needed_bytes
 from .options.load import LoadOptions, idle_seconds
 from .scheduler import Scheduler
 from .vectors import VectorScheduler

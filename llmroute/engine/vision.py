@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ..errors import BadRequestError, InternalServerError, ModelFileError
-from . import machine, native
+from . import native
 from .images import check_image
+from .memory import machine
 from .options.load import LoadOptions
 
 # enum mtmd_input_chunk_type

@@ -16,7 +16,7 @@ from pngs import RED, asking, part, png
 import llmroute
 from llmroute import register_local_model
 from llmroute.engine.gguf.check import read_header
-from llmroute.engine.memory_limit import needed_bytes
+from llmroute.engine.memory.limit import needed_bytes
 from llmroute.engine.options.load import LoadOptions
 from llmroute.errors import BadRequestError, ModelFileError, NotFoundError
 from llmroute.local_models import unload

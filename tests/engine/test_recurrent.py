@@ -17,10 +17,10 @@ from llmroute.engine import model as models, native
 from llmroute.engine.gguf.check import read_header
 from llmroute.engine.interrupt import Interrupt
 from llmroute.engine.job import Item, Job
+from llmroute.engine.memory.recurrent_states import kept_states, state_bytes
 from llmroute.engine.options.load import LoadOptions
 from llmroute.engine.sampling import Sampling
 from llmroute.engine.scheduler import Scheduler
-from llmroute.engine.states import kept_states, state_bytes
 from llmroute.local_models import unload
 from llmroute.providers.base import LocalToken
 from llmroute.testing.tiny_mmproj import IMAGE_TOKENS, write_mmproj

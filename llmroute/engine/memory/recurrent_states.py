@@ -6,8 +6,8 @@ aside when it loads a model.
 
 from __future__ import annotations
 
-from .gguf.header import GGUFHeader
-from .options.load import LoadOptions
+from ..gguf.header import GGUFHeader
+from ..options.load import LoadOptions
 
 _KEPT = 4
 """Ended answers of which something is kept; more if more run at once. Each leaves two states, at

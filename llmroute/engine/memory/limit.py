@@ -6,13 +6,13 @@ import os
 import re
 from typing import NamedTuple
 
-from ..errors import BadRequestError
+from ...errors import BadRequestError
+from ..gguf.check import read_header
+from ..gguf.header import GGUFHeader
+from ..options.load import LoadOptions
 from . import machine
-from .context_size import cache_bytes
-from .gguf.check import read_header
-from .gguf.header import GGUFHeader
-from .options.load import LoadOptions
-from .states import states_bytes
+from .recurrent_states import states_bytes
+from .window import cache_bytes
 
 VARIABLE = "LLMROUTE_LLAMACPP_MEMORY"
 """The environment variable that sets it, in bytes or as `8GiB`."""

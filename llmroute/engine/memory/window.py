@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from ..errors import BadRequestError
+from ...errors import BadRequestError
+from ..gguf.header import GGUFHeader
+from ..options.load import LoadOptions
 from . import machine
-from .gguf.header import GGUFHeader
-from .options.load import LoadOptions
 
 logger = logging.getLogger("llmroute.engine")
 
