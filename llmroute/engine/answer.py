@@ -11,7 +11,7 @@ from .chain import log_probability, logprob_of
 from .sampling import Sampling
 from .text import TextCutter
 from .tools.reader import Parts, Reader
-from .vocabulary import Vocabulary
+from .vocabulary.vocabulary import Vocabulary
 
 
 class Answer:

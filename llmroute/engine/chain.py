@@ -12,7 +12,7 @@ from ..errors import BadRequestError
 from ..providers.base import LocalLogprob
 from .grammar_sampler import GrammarSampler
 from .sampling import Sampling
-from .vocabulary import Vocabulary
+from .vocabulary.vocabulary import Vocabulary
 
 _MAX_SEED = 0xFFFFFFFF
 """llama.cpp takes this one as "choose for me", so it is never passed on."""

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ..errors import BadRequestError
-from .control_tokens import ControlTokens, Segment
 from .gguf.header import GGUFHeader
 from .jinja import compile_template
 from .messages import normalise
 from .templates import BUILT_IN
+from .vocabulary.control_tokens import ControlTokens, Segment
 
 JSON: TypeAlias = Any
 

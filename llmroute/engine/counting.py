@@ -13,7 +13,7 @@ from .gguf.files import find_model, registered_options
 from .gguf.overrides import Overrides
 from .options.load import LoadOptions
 from .prompt import prompts_of
-from .vocabulary_only import VocabularyOnly
+from .vocabulary.standalone import VocabularyOnly
 
 _lock = threading.Lock()
 """Guards the vocabularies and everything done with them."""

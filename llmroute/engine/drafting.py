@@ -14,7 +14,7 @@ from .gguf.check import read_header
 from .interrupt import Interrupt
 from .model import Model
 from .native import Flag
-from .vocabulary_match import difference
+from .vocabulary.match import difference
 
 
 def load_drafts(

@@ -21,7 +21,7 @@ from .gguf.header import refused
 from .mmproj import check_encoder
 from .options.load import LoadOptions
 from .vision import ImageReader, Picture
-from .vocabulary_only import VocabularyOnly
+from .vocabulary.standalone import VocabularyOnly
 
 _SECONDS = 600.0
 """How long a trial may take; one of a real encoder takes about a second."""

@@ -17,8 +17,8 @@ import numpy as np
 
 from ..errors import BadRequestError
 from . import native
-from .first_bytes import Answers, Ids
-from .vocabulary import Vocabulary
+from .vocabulary.first_bytes import Answers, Ids
+from .vocabulary.vocabulary import Vocabulary
 
 _ENTRY = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 """`llama_token_data`."""

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from ..errors import BadRequestError
 from ..tokens.images import image_size
-from .control_tokens import Segment
+from .vocabulary.control_tokens import Segment
 
 JSON: TypeAlias = Any
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import UnsupportedOperationError
 from .checks import bad
-from .vocabulary import Vocabulary
+from .vocabulary.vocabulary import Vocabulary
 
 _LETTER = "☺"
 """Any that no tokenizer merges with what follows."""

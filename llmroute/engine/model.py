@@ -23,7 +23,7 @@ from .options.load import LoadOptions
 from .options.pooling import RANK
 from .params import can_cut, context_params, warn_about_gpu, weights_params
 from .vision import ImageReader, Picture
-from .vocabulary import Vocabulary
+from .vocabulary.vocabulary import Vocabulary
 
 DECODED, NO_ROOM, ABORTED = 0, 1, 2
 """What `decode` returns; negative values are failures."""

@@ -8,7 +8,6 @@ from typing import Any
 from ..errors import BadRequestError, ContextWindowExceededError, UnsupportedOperationError
 from ..providers.base import LocalCall
 from .chat import choose_template, render_chat
-from .control_tokens import Segment
 from .gguf.header import GGUFHeader
 from .images import Images, Place
 from .infill import infill_tokens, suffix_of
@@ -18,7 +17,8 @@ from .ranking import rank_prompts
 from .reading import with_tools_told
 from .tools.definitions import Tools
 from .vision import ImageReader, Picture
-from .vocabulary import Vocabulary
+from .vocabulary.control_tokens import Segment
+from .vocabulary.vocabulary import Vocabulary
 
 
 def prompts_of(

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..providers.base import LocalLogprob
 from .chain import logprob_of
-from .vocabulary import Vocabulary
+from .vocabulary.vocabulary import Vocabulary
 
 
 class PromptLogprobs:

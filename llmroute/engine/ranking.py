@@ -7,7 +7,7 @@ import re
 from ..providers.base import LocalCall
 from .gguf.header import GGUFHeader
 from .job import Prompt
-from .vocabulary import Vocabulary
+from .vocabulary.vocabulary import Vocabulary
 
 
 def rank_prompts(call: LocalCall, vocabulary: Vocabulary, header: GGUFHeader) -> list[Prompt]:

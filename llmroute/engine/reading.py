@@ -16,7 +16,7 @@ from .tools.forced import after_thinking, calls_grammar
 from .tools.parser import ToolCallParser
 from .tools.reader import Reader
 from .tools.reasoning import ReasoningSplitter, Tags, tags_of
-from .vocabulary import Vocabulary
+from .vocabulary.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from llmroute.engine.chat import choose_template, render_chat
-from llmroute.engine.control_tokens import ControlTokens, Segment
 from llmroute.engine.gguf.check import read_header
 from llmroute.engine.templates import BUILT_IN
+from llmroute.engine.vocabulary.control_tokens import ControlTokens, Segment
 from llmroute.errors import BadRequestError, UnsupportedOperationError
 from llmroute.testing.tiny_gguf import CHAT_TEMPLATE, write_random
 

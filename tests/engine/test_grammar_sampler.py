@@ -23,8 +23,8 @@ from llmroute.engine.grammar_sampler import GrammarSampler, Scores
 from llmroute.engine.model import Model, load
 from llmroute.engine.options.load import LoadOptions
 from llmroute.engine.sampling import Sampling
-from llmroute.engine.vocabulary import Vocabulary
-from llmroute.engine.vocabulary_only import VocabularyOnly
+from llmroute.engine.vocabulary.standalone import VocabularyOnly
+from llmroute.engine.vocabulary.vocabulary import Vocabulary
 from llmroute.testing.tiny_gguf import write_random, write_scripted
 
 pytestmark = pytest.mark.native

@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 from calls_here import PATIENT, Runner, call, run, token_ids
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from llmroute import completion
 from llmroute.engine.common_prefix import common_length
-from llmroute.engine.vocabulary_only import VocabularyOnly
+from llmroute.engine.vocabulary.standalone import VocabularyOnly
 from llmroute.local_models import unload, warm_up
 from llmroute.providers.base import LocalToken
 from llmroute.transport.local import open_local

@@ -11,7 +11,7 @@ import pytest
 from calls_here import Result, Runner, Scripted, call, run, token_ids
 
 from llmroute import text_completion
-from llmroute.engine.vocabulary_only import VocabularyOnly
+from llmroute.engine.vocabulary.standalone import VocabularyOnly
 from llmroute.errors import (
     BadRequestError,
     ContextWindowExceededError,

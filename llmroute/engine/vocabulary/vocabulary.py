@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import BadRequestError
+from ...errors import BadRequestError
 from .control_tokens import ControlTokens
 from .first_bytes import Beginnings, FirstBytes
 

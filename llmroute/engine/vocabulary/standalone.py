@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import native
-from .gguf.header import refused
-from .gguf.overrides import Overrides, native_overrides
+from .. import native
+from ..gguf.header import refused
+from ..gguf.overrides import Overrides, native_overrides
 from .vocabulary import Vocabulary
 
 
