@@ -15,7 +15,7 @@ from .best_of import BestOf
 from .chain import SamplerChain
 from .prompt_logprobs import PromptLogprobs
 from .sampling import Sampling
-from .vision import Picture
+from .vision.encoder import Picture
 
 Item: TypeAlias = LocalEvent | LLMRouteError | None
 """What a job delivers: events, then `None`; or an error, which is the last thing."""

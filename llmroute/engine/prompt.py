@@ -9,14 +9,14 @@ from ..errors import BadRequestError, ContextWindowExceededError, UnsupportedOpe
 from ..providers.base import LocalCall
 from .chat import choose_template, render_chat
 from .gguf.header import GGUFHeader
-from .images import Images, Place
 from .infill import infill_tokens, suffix_of
 from .job import Prompt
 from .options.vision_formats import template_of
 from .ranking import rank_prompts
 from .reading import with_tools_told
 from .tools.definitions import Tools
-from .vision import ImageReader, Picture
+from .vision.encoder import ImageReader, Picture
+from .vision.images import Images, Place
 from .vocabulary.control_tokens import Segment
 from .vocabulary.vocabulary import Vocabulary
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from llmroute.engine.encoder_trial import try_encoder
+from llmroute.engine.vision.encoder_trial import try_encoder
 from llmroute.errors import ModelFileError, NotFoundError
 from llmroute.testing.tiny_mmproj import write_mmproj
 

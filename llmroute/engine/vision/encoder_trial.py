@@ -15,13 +15,13 @@ from collections.abc import Callable
 from multiprocessing.spawn import get_executable
 from pathlib import Path
 
-from ..errors import LLMRouteError
-from . import native
-from .gguf.header import refused
-from .mmproj import check_encoder
-from .options.load import LoadOptions
-from .vision import ImageReader, Picture
-from .vocabulary.standalone import VocabularyOnly
+from ...errors import LLMRouteError
+from .. import native
+from ..gguf.header import refused
+from ..options.load import LoadOptions
+from ..vocabulary.standalone import VocabularyOnly
+from .encoder import ImageReader, Picture
+from .encoder_check import check_encoder
 
 _SECONDS = 600.0
 """How long a trial may take; one of a real encoder takes about a second."""
@@ -32,7 +32,7 @@ _SIZES = ((64, 64), (1, 1), (500, 50), (50, 500), (448, 448))
 _CODE = """\
 import sys
 sys.path[:] = {path!r}
-from llmroute.engine.encoder_trial import main
+from llmroute.engine.vision.encoder_trial import main
 main({model!r}, {encoder!r})
 """
 

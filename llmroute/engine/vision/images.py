@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ..errors import BadRequestError
-from ..tokens.images import image_size
-from .vocabulary.control_tokens import Segment
+from ...errors import BadRequestError
+from ...tokens.images import image_size
+from ..vocabulary.control_tokens import Segment
 
 JSON: TypeAlias = Any
 

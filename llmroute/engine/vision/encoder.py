@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from ..errors import BadRequestError, InternalServerError, ModelFileError
-from . import native
+from ...errors import BadRequestError, InternalServerError, ModelFileError
+from .. import native
+from ..memory import machine
+from ..options.load import LoadOptions
 from .images import check_image
-from .memory import machine
-from .options.load import LoadOptions
 
 # enum mtmd_input_chunk_type
 _TEXT, _IMAGE = 0, 1

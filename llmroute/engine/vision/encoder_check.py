@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .gguf.header import GGUFHeader, read_any_header, refused
+from ..gguf.header import GGUFHeader, read_any_header, refused
 
 _VISION = "clip.vision."
 _PATCHES = "v.patch_embd.weight"
