@@ -14,11 +14,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .draft_lengths import Pace, StepTimes
 from .common_prefix import common_length
+from .draft_lengths import Pace, StepTimes
 from .interrupt import Interrupt
 from .job import Choice
-from .model import DECODED, Model
+from .model.model import DECODED, Model
 from .native import logger
 
 _SURE = 0.75

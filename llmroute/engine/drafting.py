@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..errors import ModelFileError
-from . import model
 from .checks import bad
 from .draft_model import DraftModel
 from .drafts import Drafter, Drafts, PromptLookup
 from .gguf.check import read_header
 from .interrupt import Interrupt
-from .model import Model
+from .model import model
+from .model.model import Model
 from .native import Flag
 from .vocabulary.match import difference
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from ..errors import LLMRouteError, ModelUnloadedError, RateLimitError
-from . import model, native
+from . import native
 from .drafting import load_drafts
 from .drafts import Drafts
 from .gguf.check import read_header
@@ -19,6 +19,7 @@ from .interrupt import Interrupt
 from .job import Job, as_ours
 from .memory import window as context_size
 from .memory.limit import Limit, check_allowed, memory_limit, needed_bytes
+from .model import model
 from .options.load import LoadOptions, idle_seconds
 from .scheduler import Scheduler
 from .vectors import VectorScheduler

@@ -14,7 +14,7 @@ from .drafts import Drafts
 from .held import Start
 from .interrupt import Interrupt
 from .job import Choice, Job
-from .model import ABORTED, DECODED, NO_ROOM, Model
+from .model.model import ABORTED, DECODED, NO_ROOM, Model
 from .sequence_store import SequenceStore
 from .sequences import Sequences
 from .starting import choices_of

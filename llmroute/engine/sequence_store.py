@@ -9,7 +9,7 @@ from itertools import count
 
 from .held import Holder, Kept, Pin
 from .job import Choice
-from .model import Model
+from .model.model import Model
 
 
 class SequenceStore:

@@ -31,7 +31,7 @@ from .held import (
     parts_of,
 )
 from .job import Choice, Part
-from .model import Model
+from .model.model import Model
 from .sequence_store import SequenceStore
 
 _WORTH_WAITING = 4

@@ -20,7 +20,7 @@ from ..errors import (
 from ..providers.base import LocalVector
 from .interrupt import Interrupt
 from .job import Job
-from .model import ABORTED, DECODED, Model
+from .model.model import ABORTED, DECODED, Model
 from .options.pooling import RANK, pooling_of
 from .prompt import prompts_of
 

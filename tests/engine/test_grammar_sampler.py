@@ -20,7 +20,7 @@ from llmroute.engine.gguf.check import read_header
 from llmroute.engine.grammar.gbnf_reader import read_gbnf
 from llmroute.engine.grammar.json_schema import json_grammar, json_object_grammar
 from llmroute.engine.grammar_sampler import GrammarSampler, Scores
-from llmroute.engine.model import Model, load
+from llmroute.engine.model.model import Model, load
 from llmroute.engine.options.load import LoadOptions
 from llmroute.engine.sampling import Sampling
 from llmroute.engine.vocabulary.standalone import VocabularyOnly

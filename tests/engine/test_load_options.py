@@ -16,9 +16,9 @@ from calls_here import Result, call, run
 
 from llmroute.engine import native
 from llmroute.engine.gguf.check import read_header
+from llmroute.engine.model.params import context_params, warn_about_gpu, weights_params
 from llmroute.engine.options.llama_cpp_python import INSTEAD, is_neutral
 from llmroute.engine.options.load import LoadOptions
-from llmroute.engine.params import context_params, warn_about_gpu, weights_params
 from llmroute.errors import BadRequestError, ModelFileError, UnsupportedParamsError
 from llmroute.testing.tiny_gguf import write_random
 

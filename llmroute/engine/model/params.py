@@ -5,15 +5,15 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-from . import native
-from .checks import bad
-from .gguf.header import GGUFHeader
-from .gguf.overrides import native_overrides
-from .memory import machine
-from .memory.recurrent_states import kept_states
-from .memory.window import head_length
-from .options.load import LoadOptions
-from .options.pooling import pooling_of
+from .. import native
+from ..checks import bad
+from ..gguf.header import GGUFHeader
+from ..gguf.overrides import native_overrides
+from ..memory import machine
+from ..memory.recurrent_states import kept_states
+from ..memory.window import head_length
+from ..options.load import LoadOptions
+from ..options.pooling import pooling_of
 
 _FLASH_HEAD_LENGTH = 64
 """On the CPU flash attention skips what other sequences have in the cache; with heads shorter than

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from . import native
-from .gguf.header import GGUFHeader, TensorInfo, read_any_header, refused
+from .. import native
+from ..gguf.header import GGUFHeader, TensorInfo, read_any_header, refused
 
 _Pair: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
 """Four dimensions of the two matrices whose product is added to a weight."""

@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InternalServerError, ModelFileError
-from . import native
+from ...errors import InternalServerError, ModelFileError
+from .. import native
+from ..gguf.check import all_tensors
+from ..gguf.header import GGUFHeader
+from ..options.load import LoadOptions
+from ..options.pooling import RANK
+from ..vision.encoder import ImageReader, Picture
+from ..vision.encoder_trial import try_encoder
+from ..vocabulary.vocabulary import Vocabulary
 from .batch import Batch
-from .gguf.check import all_tensors
-from .gguf.header import GGUFHeader
 from .lora import check_adapter, put_on
-from .options.load import LoadOptions
-from .options.pooling import RANK
 from .params import can_cut, context_params, warn_about_gpu, weights_params
-from .vision.encoder import ImageReader, Picture
-from .vision.encoder_trial import try_encoder
-from .vocabulary.vocabulary import Vocabulary
 
 DECODED, NO_ROOM, ABORTED = 0, 1, 2
 """What `decode` returns; negative values are failures."""
