@@ -7,13 +7,13 @@ from typing import Any
 
 from ..errors import BadRequestError, ContextWindowExceededError, UnsupportedOperationError
 from ..providers.base import LocalCall
-from .chat import choose_template, render_chat
 from .gguf.header import GGUFHeader
 from .infill import infill_tokens, suffix_of
 from .job import Prompt
 from .options.vision_formats import template_of
 from .ranking import rank_prompts
 from .reading import with_tools_told
+from .templates.chat import choose_template, render_chat
 from .tools.definitions import Tools
 from .vision.encoder import ImageReader, Picture
 from .vision.images import Images, Place

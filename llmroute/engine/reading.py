@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..providers.base import LocalCall
-from .chat import choose_template
 from .form import Form
 from .gguf.header import GGUFHeader
+from .templates.chat import choose_template
 from .tools.definitions import Tools
 from .tools.families import GENERIC, Family, detect_family
 from .tools.forced import after_thinking, calls_grammar

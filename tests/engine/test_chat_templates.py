@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from llmroute.engine.chat import choose_template, render_chat
 from llmroute.engine.gguf.check import read_header
-from llmroute.engine.templates import BUILT_IN
+from llmroute.engine.templates.builtin import BUILT_IN
+from llmroute.engine.templates.chat import choose_template, render_chat
 from llmroute.engine.vocabulary.control_tokens import ControlTokens, Segment
 from llmroute.errors import BadRequestError, UnsupportedOperationError
 from llmroute.testing.tiny_gguf import CHAT_TEMPLATE, write_random

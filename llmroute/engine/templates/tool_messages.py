@@ -16,7 +16,7 @@ from functools import lru_cache
 from itertools import product
 from typing import Any, TypeAlias
 
-from ..errors import BadRequestError
+from ...errors import BadRequestError
 from .probe import wants_parts, with_parts, written
 
 JSON: TypeAlias = Any

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ..errors import BadRequestError, UnsupportedOperationError
+from ...errors import BadRequestError, UnsupportedOperationError
 from .probe import loses_system, wants_parts, with_parts
 from .tool_messages import arrange_tools
 

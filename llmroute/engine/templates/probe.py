@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from ..errors import BadRequestError
+from ...errors import BadRequestError
 from .jinja import compile_template
 
 JSON: TypeAlias = Any

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from ..errors import BadRequestError
-from .gguf.header import GGUFHeader
+from ...errors import BadRequestError
+from ..gguf.header import GGUFHeader
+from ..vocabulary.control_tokens import ControlTokens, Segment
+from .builtin import BUILT_IN
 from .jinja import compile_template
 from .messages import normalise
-from .templates import BUILT_IN
-from .vocabulary.control_tokens import ControlTokens, Segment
 
 JSON: TypeAlias = Any
 

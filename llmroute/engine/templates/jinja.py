@@ -19,7 +19,7 @@ from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from ..errors import BadRequestError
+from ...errors import BadRequestError
 
 _MAX_OUTPUT = 1 << 26
 """Characters a template may write, or make by repetition: well beyond any context window."""
