@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import ModelUnloadedError, NotFoundError
-from . import counting, engine as engines
+from . import engine as engines
 from .engine import Engine
 from .gguf.check import read_header
 from .gguf.files import find_model, registered_options
 from .job import Job
 from .loaded import LoadedModel
 from .options.load import LoadOptions
+from .prompt import token_count as counting
 
 Key: TypeAlias = tuple[Path, LoadOptions, tuple[tuple[int, int] | None, ...]]
 """Path, options, and the times of change and sizes of all files: one that changed makes another

@@ -8,7 +8,7 @@ from .best_of import BestOf
 from .chain import SamplerChain
 from .job import Choice, Job, Prompt
 from .model.model import Model
-from .prompt import check_fits, prompts_of
+from .prompt.prompt import check_fits, prompts_of
 from .prompt_logprobs import PromptLogprobs
 from .reading import AnswerRules, rules_for
 

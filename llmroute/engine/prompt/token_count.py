@@ -6,14 +6,14 @@ import os
 import threading
 from pathlib import Path
 
-from ..providers.base import LocalCall
-from . import extra as extra  # first of the engine's modules
-from .gguf.check import read_header
-from .gguf.files import find_model, registered_options
-from .gguf.overrides import Overrides
-from .options.load import LoadOptions
+from ...providers.base import LocalCall
+from .. import extra as extra  # first of the engine's modules
+from ..gguf.check import read_header
+from ..gguf.files import find_model, registered_options
+from ..gguf.overrides import Overrides
+from ..options.load import LoadOptions
+from ..vocabulary.standalone import VocabularyOnly
 from .prompt import prompts_of
-from .vocabulary.standalone import VocabularyOnly
 
 _lock = threading.Lock()
 """Guards the vocabularies and everything done with them."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from ..providers.base import LocalCall
-from .gguf.header import GGUFHeader
-from .job import Prompt
-from .vocabulary.vocabulary import Vocabulary
+from ...providers.base import LocalCall
+from ..gguf.header import GGUFHeader
+from ..job import Prompt
+from ..vocabulary.vocabulary import Vocabulary
 
 
 def rank_prompts(call: LocalCall, vocabulary: Vocabulary, header: GGUFHeader) -> list[Prompt]:

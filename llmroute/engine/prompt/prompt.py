@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import BadRequestError, ContextWindowExceededError, UnsupportedOperationError
-from ..providers.base import LocalCall
-from .gguf.header import GGUFHeader
+from ...errors import (
+    BadRequestError,
+    ContextWindowExceededError,
+    UnsupportedOperationError,
+)
+from ...providers.base import LocalCall
+from ..gguf.header import GGUFHeader
+from ..job import Prompt
+from ..options.vision_formats import template_of
+from ..reading import with_tools_told
+from ..templates.chat import choose_template, render_chat
+from ..tools.definitions import Tools
+from ..vision.encoder import ImageReader, Picture
+from ..vision.images import Images, Place
+from ..vocabulary.control_tokens import Segment
+from ..vocabulary.vocabulary import Vocabulary
 from .infill import infill_tokens, suffix_of
-from .job import Prompt
-from .options.vision_formats import template_of
-from .ranking import rank_prompts
-from .reading import with_tools_told
-from .templates.chat import choose_template, render_chat
-from .tools.definitions import Tools
-from .vision.encoder import ImageReader, Picture
-from .vision.images import Images, Place
-from .vocabulary.control_tokens import Segment
-from .vocabulary.vocabulary import Vocabulary
+from .rerank import rank_prompts
 
 
 def prompts_of(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import UnsupportedOperationError
-from .checks import bad
-from .vocabulary.vocabulary import Vocabulary
+from ...errors import UnsupportedOperationError
+from ..checks import bad
+from ..vocabulary.vocabulary import Vocabulary
 
 _LETTER = "☺"
 """Any that no tokenizer merges with what follows."""
