@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from ..providers.base import LocalToken
-from .answer import Answer
-from .best_of import BestOf
-from .chain import SamplerChain
+from .answers.answer import Answer
+from .answers.best_of import BestOf
+from .answers.chain import SamplerChain
+from .answers.prompt_logprobs import PromptLogprobs
+from .answers.rules import AnswerRules, rules_for
 from .job import Choice, Job, Prompt
 from .model.model import Model
 from .prompt.prompt import check_fits, prompts_of
-from .prompt_logprobs import PromptLogprobs
-from .reading import AnswerRules, rules_for
 
 
 def choices_of(job: Job, model: Model) -> list[Choice]:

@@ -14,11 +14,11 @@ import time
 from collections import deque
 from typing import Any
 
+from ..engine.answers.sampling import Sampling
 from ..engine.engine import Engine
 from ..engine.job import Item, Job, located
 from ..engine.pool import pool
 from ..engine.prompt.token_count import count_tokens as count_tokens
-from ..engine.sampling import Sampling
 from ..errors import APIConnectionError, APITimeoutError, LLMRouteError
 from ..providers.base import LocalCall, LocalEvent
 from ..types.request import TimeLimits

@@ -11,6 +11,7 @@ import pytest
 from calls_here import Result, Scripted, call
 
 from llmroute.engine import native
+from llmroute.engine.answers.sampling import Sampling
 from llmroute.engine.draft_lengths import StepTimes
 from llmroute.engine.drafts import Drafter, Drafts
 from llmroute.engine.gguf.check import read_header
@@ -18,7 +19,6 @@ from llmroute.engine.interrupt import Interrupt
 from llmroute.engine.job import Choice, Item, Job
 from llmroute.engine.model.model import model as models
 from llmroute.engine.options.load import LoadOptions
-from llmroute.engine.sampling import Sampling
 from llmroute.engine.scheduler import Scheduler
 from llmroute.providers.base import LocalCall, LocalLogprob, LocalToken
 from llmroute.testing.tiny_gguf import write_random

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 from llmroute.engine import native
-from llmroute.engine.chain import SamplerChain
+from llmroute.engine.answers.chain import SamplerChain
+from llmroute.engine.answers.grammar_sampler import GrammarSampler, Scores
+from llmroute.engine.answers.sampling import Sampling
 from llmroute.engine.gguf.check import read_header
 from llmroute.engine.grammar.gbnf_reader import read_gbnf
 from llmroute.engine.grammar.json_schema import json_grammar, json_object_grammar
-from llmroute.engine.grammar_sampler import GrammarSampler, Scores
 from llmroute.engine.model.model import Model, load
 from llmroute.engine.options.load import LoadOptions
-from llmroute.engine.sampling import Sampling
 from llmroute.engine.vocabulary.standalone import VocabularyOnly
 from llmroute.engine.vocabulary.vocabulary import Vocabulary
 from llmroute.testing.tiny_gguf import write_random, write_scripted

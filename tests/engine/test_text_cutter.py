@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from llmroute.engine.text import TextCutter
+from llmroute.engine.answers.text_cutter import TextCutter
 
 
 def _cut(raw: bytes, sizes: list[int]) -> list[bytes]:

@@ -11,10 +11,10 @@ from ...errors import (
     UnsupportedOperationError,
 )
 from ...providers.base import LocalCall
+from ..answers.rules import with_tools_told
 from ..gguf.header import GGUFHeader
 from ..job import Prompt
 from ..options.vision_formats import template_of
-from ..reading import with_tools_told
 from ..templates.chat import choose_template, render_chat
 from ..tools.definitions import Tools
 from ..vision.encoder import ImageReader, Picture

@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..providers.base import LocalLogprob, LocalToken
+from ...providers.base import LocalLogprob, LocalToken
+from ..tools.reader import Parts, Reader
+from ..vocabulary.vocabulary import Vocabulary
 from .chain import log_probability, logprob_of
 from .sampling import Sampling
-from .text import TextCutter
-from .tools.reader import Parts, Reader
-from .vocabulary.vocabulary import Vocabulary
+from .text_cutter import TextCutter
 
 
 class Answer:

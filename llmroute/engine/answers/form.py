@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import BadRequestError, UnsupportedParamsError
-from .grammar.gbnf_reader import read_gbnf
-from .grammar.json_schema import json_grammar, json_object_grammar
-from .grammar.tree import GrammarError
-from .tools.definitions import Tools
+from ...errors import BadRequestError, UnsupportedParamsError
+from ..grammar.gbnf_reader import read_gbnf
+from ..grammar.json_schema import json_grammar, json_object_grammar
+from ..grammar.tree import GrammarError
+from ..tools.definitions import Tools
 
 PARAMS = frozenset({"grammar", "parallel_tool_calls", "response_format", "tool_choice", "tools"})
 """The parameters it is made of."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import BadRequestError, UnsupportedOperationError, UnsupportedParamsError
+from ...errors import BadRequestError, UnsupportedOperationError, UnsupportedParamsError
+from ..checks import Check, bad, integer, number, switch
 from . import form
-from .checks import Check, bad, integer, number, switch
 
 _MAX_CHOICES = 128
 _MAX_TOP_LOGPROBS = 20

@@ -15,10 +15,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..errors import BadRequestError
-from . import native
-from .vocabulary.first_bytes import Answers, Ids
-from .vocabulary.vocabulary import Vocabulary
+from ...errors import BadRequestError
+from .. import native
+from ..vocabulary.first_bytes import Answers, Ids
+from ..vocabulary.vocabulary import Vocabulary
 
 _ENTRY = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 """`llama_token_data`."""

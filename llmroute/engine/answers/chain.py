@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BadRequestError
-from ..providers.base import LocalLogprob
+from ...errors import BadRequestError
+from ...providers.base import LocalLogprob
+from ..vocabulary.vocabulary import Vocabulary
 from .grammar_sampler import GrammarSampler
 from .sampling import Sampling
-from .vocabulary.vocabulary import Vocabulary
 
 _MAX_SEED = 0xFFFFFFFF
 """llama.cpp takes this one as "choose for me", so it is never passed on."""

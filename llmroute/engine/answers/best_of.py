@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..providers.base import LocalToken
+from ...providers.base import LocalToken
 from .answer import Answer
 
 

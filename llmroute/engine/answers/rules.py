@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..providers.base import LocalCall
+from ...providers.base import LocalCall
+from ..gguf.header import GGUFHeader
+from ..templates.chat import choose_template
+from ..tools.definitions import Tools
+from ..tools.families import GENERIC, Family, detect_family
+from ..tools.forced import after_thinking, calls_grammar
+from ..tools.parser import ToolCallParser
+from ..tools.reader import Reader
+from ..tools.reasoning import ReasoningSplitter, Tags, tags_of
+from ..vocabulary.vocabulary import Vocabulary
 from .form import Form
-from .gguf.header import GGUFHeader
-from .templates.chat import choose_template
-from .tools.definitions import Tools
-from .tools.families import GENERIC, Family, detect_family
-from .tools.forced import after_thinking, calls_grammar
-from .tools.parser import ToolCallParser
-from .tools.reader import Reader
-from .tools.reasoning import ReasoningSplitter, Tags, tags_of
-from .vocabulary.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..providers.base import LocalLogprob
+from ...providers.base import LocalLogprob
+from ..vocabulary.vocabulary import Vocabulary
 from .chain import logprob_of
-from .vocabulary.vocabulary import Vocabulary
 
 
 class PromptLogprobs:
