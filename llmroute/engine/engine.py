@@ -12,6 +12,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from ..errors import LLMRouteError, ModelUnloadedError, RateLimitError
 from . import native
+from .batching.scheduler import Scheduler
+from .batching.vectors import VectorScheduler
 from .drafting import load_drafts
 from .drafts import Drafts
 from .gguf.check import read_header
@@ -21,8 +23,6 @@ from .memory import window as context_size
 from .memory.limit import Limit, check_allowed, memory_limit, needed_bytes
 from .model import model
 from .options.load import LoadOptions, idle_seconds
-from .scheduler import Scheduler
-from .vectors import VectorScheduler
 
 T = TypeVar("T")
 Task: TypeAlias = Callable[[Scheduler | VectorScheduler], T]

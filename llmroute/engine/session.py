@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import UnsupportedOperationError
+from .batching.cells import Kept, Pin
+from .batching.scheduler import Scheduler
+from .batching.vectors import VectorScheduler
 from .engine import Engine
-from .held import Kept, Pin
 from .identity import identity_of
-from .scheduler import Scheduler
 from .session_file import Identity, SavedSequence, SessionReader, write_session
 from .session_store import SessionStore
-from .vectors import VectorScheduler
 
 
 def save(engine: Engine, path: Path) -> int:

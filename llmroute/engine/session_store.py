@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from ..errors import InternalServerError
-from .held import Holder, Kept, Pin, count_cells, first_parts, parts_of, shared_length
+from .batching.cells import Holder, Kept, Pin, count_cells, first_parts, parts_of, shared_length
+from .batching.sequence_store import SequenceStore
 from .job import Choice, Part
-from .sequence_store import SequenceStore
 from .session_file import SavedSequence
 
 

@@ -12,6 +12,7 @@ from calls_here import Result, Scripted, call
 
 from llmroute.engine import native
 from llmroute.engine.answers.sampling import Sampling
+from llmroute.engine.batching.scheduler import Scheduler
 from llmroute.engine.draft_lengths import StepTimes
 from llmroute.engine.drafts import Drafter, Drafts
 from llmroute.engine.gguf.check import read_header
@@ -19,7 +20,6 @@ from llmroute.engine.interrupt import Interrupt
 from llmroute.engine.job import Choice, Item, Job
 from llmroute.engine.model.model import model as models
 from llmroute.engine.options.load import LoadOptions
-from llmroute.engine.scheduler import Scheduler
 from llmroute.providers.base import LocalCall, LocalLogprob, LocalToken
 from llmroute.testing.tiny_gguf import write_random
 

@@ -12,8 +12,8 @@ import pytest
 from calls_here import Runner, call, run, token_ids
 
 from llmroute import text_completion
+from llmroute.engine.batching.scheduler import within_rows
 from llmroute.engine.model.model import model as engine_model
-from llmroute.engine.scheduler import within_rows
 from llmroute.errors import ContextWindowExceededError, UnsupportedParamsError
 from llmroute.local_models import unload
 from llmroute.testing.tiny_gguf import write_random

@@ -15,13 +15,13 @@ from pngs import BLUE, RED, asking, part, png
 from llmroute import completion, embedding, load_session, save_session
 from llmroute.engine import native
 from llmroute.engine.answers.sampling import Sampling
+from llmroute.engine.batching.scheduler import Scheduler
 from llmroute.engine.gguf.check import read_header
 from llmroute.engine.interrupt import Interrupt
 from llmroute.engine.job import Item, Job
 from llmroute.engine.memory.recurrent_states import kept_states, state_bytes
 from llmroute.engine.model.model import model as models
 from llmroute.engine.options.load import LoadOptions
-from llmroute.engine.scheduler import Scheduler
 from llmroute.local_models import unload
 from llmroute.providers.base import LocalToken
 from llmroute.testing.tiny_mmproj import IMAGE_TOKENS, write_mmproj

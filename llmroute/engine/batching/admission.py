@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from ..providers.base import LocalToken
-from .answers.answer import Answer
-from .answers.best_of import BestOf
-from .answers.chain import SamplerChain
-from .answers.prompt_logprobs import PromptLogprobs
-from .answers.rules import AnswerRules, rules_for
-from .job import Choice, Job, Prompt
-from .model.model import Model
-from .prompt.prompt import check_fits, prompts_of
+from ...providers.base import LocalToken
+from ..answers.answer import Answer
+from ..answers.best_of import BestOf
+from ..answers.chain import SamplerChain
+from ..answers.prompt_logprobs import PromptLogprobs
+from ..answers.rules import AnswerRules, rules_for
+from ..job import Choice, Job, Prompt
+from ..model.model import Model
+from ..prompt.prompt import check_fits, prompts_of
 
 
 def choices_of(job: Job, model: Model) -> list[Choice]:

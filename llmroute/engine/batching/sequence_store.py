@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from itertools import count
 
-from .held import Holder, Kept, Pin
-from .job import Choice
-from .model.model import Model
+from ..job import Choice
+from ..model.model import Model
+from .cells import Holder, Kept, Pin
 
 
 class SequenceStore:

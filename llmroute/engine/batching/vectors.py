@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import (
+from ...errors import (
     ContextWindowExceededError,
     InternalServerError,
     UnsupportedOperationError,
 )
-from ..providers.base import LocalVector
-from .interrupt import Interrupt
-from .job import Job
-from .model.model import ABORTED, DECODED, Model
-from .options.pooling import RANK, pooling_of
-from .prompt.prompt import prompts_of
+from ...providers.base import LocalVector
+from ..interrupt import Interrupt
+from ..job import Job
+from ..model.model import ABORTED, DECODED, Model
+from ..options.pooling import RANK, pooling_of
+from ..prompt.prompt import prompts_of
 
 _STEP = 512
 """Tokens computed in one step, unless one text alone has more. More at once is not faster, as every

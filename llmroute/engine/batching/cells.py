@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from .job import Choice, Part
+from ..job import Choice, Part
 
 _HEADROOM = 128
 """Cells kept free for the tokens of an answer to come, when deciding whether it can start."""

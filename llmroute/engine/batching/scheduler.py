@@ -9,15 +9,15 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from ..errors import InternalServerError, LLMRouteError
-from .drafts import Drafts
-from .held import Start
-from .interrupt import Interrupt
-from .job import Choice, Job
-from .model.model import ABORTED, DECODED, NO_ROOM, Model
+from ...errors import InternalServerError, LLMRouteError
+from ..drafts import Drafts
+from ..interrupt import Interrupt
+from ..job import Choice, Job
+from ..model.model import ABORTED, DECODED, NO_ROOM, Model
+from .admission import choices_of
+from .cells import Start
 from .sequence_store import SequenceStore
 from .sequences import Sequences
-from .starting import choices_of
 
 _CHUNK_SHARE = 4
 """While answers are being written, a step reads at most one part in so many of a batch of prompt,
