@@ -17,8 +17,8 @@ from pngs import BLUE, RED, asking, part, png
 
 from llmroute import completion, load_session, save_session
 from llmroute.engine.gguf.header import read_any_header
-from llmroute.engine.identity import _is_extended
-from llmroute.engine.session_file import read_session, write_session
+from llmroute.engine.sessions.file import read_session, write_session
+from llmroute.engine.sessions.identity import _is_extended
 from llmroute.errors import (
     InternalServerError,
     ModelUnloadedError,

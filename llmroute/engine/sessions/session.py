@@ -9,14 +9,14 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from ..errors import UnsupportedOperationError
-from .batching.cells import Kept, Pin
-from .batching.scheduler import Scheduler
-from .batching.vectors import VectorScheduler
-from .engine import Engine
+from ...errors import UnsupportedOperationError
+from ..batching.cells import Kept, Pin
+from ..batching.scheduler import Scheduler
+from ..batching.vectors import VectorScheduler
+from ..engine import Engine
+from .file import Identity, SavedSequence, SessionReader, write_session
 from .identity import identity_of
-from .session_file import Identity, SavedSequence, SessionReader, write_session
-from .session_store import SessionStore
+from .store import SessionStore
 
 
 def save(engine: Engine, path: Path) -> int:

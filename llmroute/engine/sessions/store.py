@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from ..errors import InternalServerError
-from .batching.cells import Holder, Kept, Pin, count_cells, first_parts, parts_of, shared_length
-from .batching.sequence_store import SequenceStore
-from .job import Choice, Part
-from .session_file import SavedSequence
+from ...errors import InternalServerError
+from ..batching.cells import Holder, Kept, Pin, count_cells, first_parts, parts_of, shared_length
+from ..batching.sequence_store import SequenceStore
+from ..job import Choice, Part
+from .file import SavedSequence
 
 
 class SessionStore:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from ..errors import NotFoundError, SessionFileError
+from ...errors import NotFoundError, SessionFileError
 
 Identity: TypeAlias = Mapping[str, str | int | float | bool | None]
 """What a state is of; see `identity`."""

@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from . import native
-from .gguf.check import other_parts, read_any_header
-from .gguf.header import GGUFHeader
-from .options.load import LoadOptions
-from .session_file import Identity
+from .. import native
+from ..gguf.check import other_parts, read_any_header
+from ..gguf.header import GGUFHeader
+from ..options.load import LoadOptions
+from .file import Identity
 
 _SAMPLES, _SAMPLE = 256, 4096
 """How many places of a file are looked at, and how many bytes of each. Reading a whole model takes
