@@ -14,8 +14,8 @@ from ..errors import LLMRouteError, ModelUnloadedError, RateLimitError
 from . import native
 from .batching.scheduler import Scheduler
 from .batching.vectors import VectorScheduler
-from .drafting import load_drafts
-from .drafts import Drafts
+from .drafts.drafts import Drafts
+from .drafts.loader import load_drafts
 from .gguf.check import read_header
 from .interrupt import Interrupt
 from .job import Job, as_ours

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from llmroute.engine.draft_lengths import Pace, StepTimes, draft_lengths
-from llmroute.engine.lookup import Lookup
+from llmroute.engine.drafts.lengths import Pace, StepTimes, draft_lengths
+from llmroute.engine.drafts.lookup import Lookup
 
 _TOKENS = st.lists(st.integers(-1, 3), max_size=60)
 

@@ -13,8 +13,8 @@ from calls_here import Result, Scripted, call
 from llmroute.engine import native
 from llmroute.engine.answers.sampling import Sampling
 from llmroute.engine.batching.scheduler import Scheduler
-from llmroute.engine.draft_lengths import StepTimes
-from llmroute.engine.drafts import Drafter, Drafts
+from llmroute.engine.drafts.drafts import Drafter, Drafts
+from llmroute.engine.drafts.lengths import StepTimes
 from llmroute.engine.gguf.check import read_header
 from llmroute.engine.interrupt import Interrupt
 from llmroute.engine.job import Choice, Item, Job

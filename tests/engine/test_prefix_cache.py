@@ -13,7 +13,7 @@ from calls_here import PATIENT, Runner, call, run, token_ids
 from hypothesis import given, strategies as st
 
 from llmroute import completion
-from llmroute.engine.common_prefix import common_length
+from llmroute.engine.drafts.common_prefix import common_length
 from llmroute.engine.vocabulary.standalone import VocabularyOnly
 from llmroute.local_models import unload, warm_up
 from llmroute.providers.base import LocalToken

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from ...errors import InternalServerError, LLMRouteError
-from ..drafts import Drafts
+from ..drafts.drafts import Drafts
 from ..interrupt import Interrupt
 from ..job import Choice, Job
 from ..model.model import ABORTED, DECODED, NO_ROOM, Model

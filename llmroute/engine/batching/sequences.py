@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from ..common_prefix import common_length
+from ..drafts.common_prefix import common_length
 from ..job import Choice, Part
 from ..model.model import Model
 from .cells import Holder, Kept, Pin, Start, count_cells, first_parts, growth, parts_of

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..errors import ModelFileError
-from .checks import bad
-from .draft_model import DraftModel
+from ...errors import ModelFileError
+from ..checks import bad
+from ..gguf.check import read_header
+from ..interrupt import Interrupt
+from ..model import model
+from ..model.model import Model
+from ..native import Flag
+from ..vocabulary.match import difference
 from .drafts import Drafter, Drafts, PromptLookup
-from .gguf.check import read_header
-from .interrupt import Interrupt
-from .model import model
-from .model.model import Model
-from .native import Flag
-from .vocabulary.match import difference
+from .model import DraftModel
 
 
 def load_drafts(

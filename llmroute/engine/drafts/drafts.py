@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
-from .draft_lengths import Pace, StepTimes, draft_lengths
-from .job import Choice
+from ..job import Choice
+from .lengths import Pace, StepTimes, draft_lengths
 from .lookup import Lookup
 
 

@@ -14,12 +14,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ..interrupt import Interrupt
+from ..job import Choice
+from ..model.model import DECODED, Model
+from ..native import logger
 from .common_prefix import common_length
-from .draft_lengths import Pace, StepTimes
-from .interrupt import Interrupt
-from .job import Choice
-from .model.model import DECODED, Model
-from .native import logger
+from .lengths import Pace, StepTimes
 
 _SURE = 0.75
 """A token that the draft model itself finds less likely is not drafted."""
