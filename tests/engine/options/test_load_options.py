@@ -333,7 +333,7 @@ def test_the_process_lives(name: str, tiny_random: Path) -> None:
         plain = ask()
     """
     story = textwrap.dedent(prelude) + textwrap.dedent(STORIES[name]) + "\nprint(ask() == plain)\n"
-    here = Path(__file__).parents[2]
+    here = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", story, str(tiny_random)],
         capture_output=True,

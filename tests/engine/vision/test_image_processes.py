@@ -162,15 +162,15 @@ def test_the_process_lives_and_its_stderr_stays_empty(
     name: str, tiny_random: Path, tmp_path: Path
 ) -> None:
     encoder = write_mmproj(tmp_path / "mmproj.gguf")
-    here = Path(__file__).parent
+    root = Path(__file__).parents[3]
     story = _PRELUDE + textwrap.dedent(STORIES[name])
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", story, str(tiny_random), str(encoder)],
         capture_output=True,
         text=True,
         timeout=120,
-        cwd=here.parents[1],
-        env={"PYTHONPATH": f"{here.parents[1]}:{here.parent}", "PATH": ""},
+        cwd=root,
+        env={"PYTHONPATH": f"{root}:{root / 'tests'}", "PATH": ""},
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip() == "True"

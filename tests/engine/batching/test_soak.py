@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("llama_cpp")
 pytestmark = pytest.mark.native
 
-_SOAK = Path(__file__).parents[2] / "benchmarks" / "soak.py"
+_SOAK = Path(__file__).parents[3] / "benchmarks" / "soak.py"
 
 
 @pytest.mark.parametrize("model", ["plain", "drafts", "recurrent", "hybrid"])
