@@ -23,8 +23,8 @@ _HOMES = {
         "rerank",
         "text_completion",
     ),
-    "engine.files": ("register_local_model",),
-    "engine.loaded": ("LoadedModel",),
+    "engine.gguf.files": ("register_local_model",),
+    "engine.loaded_model": ("LoadedModel",),
     "errors": (
         "APIConnectionError",
         "APIError",

@@ -22,8 +22,8 @@ from .api import (
 from .api import (
     text_completion as text_completion,
 )
-from .engine.files import register_local_model as register_local_model
-from .engine.loaded import LoadedModel as LoadedModel
+from .engine.gguf.files import register_local_model as register_local_model
+from .engine.loaded_model import LoadedModel as LoadedModel
 from .errors import (
     APIConnectionError as APIConnectionError,
 )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .engine.loaded import LoadedModel
+from .engine.loaded_model import LoadedModel
 from .errors import LLMRouteError
 
 if TYPE_CHECKING:

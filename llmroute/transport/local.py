@@ -14,6 +14,7 @@ import time
 from collections import deque
 from typing import Any
 
+from ..engine import extra as extra  # first of the engine's modules
 from ..engine.answers.sampling import Sampling
 from ..engine.engine import Engine
 from ..engine.job import Item, Job, located

@@ -13,7 +13,7 @@ from calls_here import Runner, call, run, token_ids
 
 from llmroute import text_completion
 from llmroute.engine.batching.scheduler import within_rows
-from llmroute.engine.model.model import model as engine_model
+from llmroute.engine.model import model as engine_model
 from llmroute.errors import ContextWindowExceededError, UnsupportedParamsError
 from llmroute.local_models import unload
 from llmroute.testing.tiny_gguf import write_random

@@ -20,7 +20,7 @@ from llmroute.engine.gguf.check import read_header
 from llmroute.engine.interrupt import Interrupt
 from llmroute.engine.job import Item, Job
 from llmroute.engine.memory.recurrent_states import kept_states, state_bytes
-from llmroute.engine.model.model import model as models
+from llmroute.engine.model import model as models
 from llmroute.engine.options.load import LoadOptions
 from llmroute.local_models import unload
 from llmroute.providers.base import LocalToken

@@ -18,7 +18,7 @@ from llmroute.engine.drafts.lengths import StepTimes
 from llmroute.engine.gguf.check import read_header
 from llmroute.engine.interrupt import Interrupt
 from llmroute.engine.job import Choice, Item, Job
-from llmroute.engine.model.model import model as models
+from llmroute.engine.model import model as models
 from llmroute.engine.options.load import LoadOptions
 from llmroute.providers.base import LocalCall, LocalLogprob, LocalToken
 from llmroute.testing.tiny_gguf import write_random

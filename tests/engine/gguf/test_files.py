@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llmroute.engine.gguf.check import files
+from llmroute.engine.gguf import files
 from llmroute.engine.gguf.files import find_model, register_local_model, registered_options
 from llmroute.errors import NotFoundError
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from grammar_check import allows
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from llmroute.engine.grammar.gbnf_reader import read_gbnf
 from llmroute.engine.grammar.tree import GrammarError

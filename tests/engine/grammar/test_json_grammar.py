@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 from grammar_check import Grammar, allows, random_text
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from jsonschema import Draft202012Validator
 
 from llmroute.engine.grammar.gbnf import MAX_REPEATS

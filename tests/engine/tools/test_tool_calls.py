@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 from grammar_check import allows, random_text
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from llmroute.engine.tools.definitions import Tools
 from llmroute.engine.tools.families import GENERIC, Family, detect_family
