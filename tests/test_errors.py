@@ -7,8 +7,7 @@ import pickle
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from llmroute import errors
 from llmroute.deployments import Deployment

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from llmroute.errors import (
     BadRequestError,
@@ -26,11 +25,11 @@ from llmroute.registry import get_model_info
 from llmroute.tokens import (
     TokenCount,
     check_context_window,
+    counter as counter_module,
     register_counter,
     token_counter,
     trim_messages,
 )
-from llmroute.tokens import counter as counter_module
 from llmroute.tokens.images import MOST_IMAGE_TOKENS, data_uri_size, image_tokens
 from llmroute.tokens.vocabulary import VOCABULARIES, find, load
 from llmroute.types.chat import Message

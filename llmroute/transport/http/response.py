@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
-from ..errors import APIResponseValidationError
+from ...errors import APIResponseValidationError
 
 MAX_BODY_BYTES = 1024 * 1024 * 1024
 """How large a body read as a whole may be. The largest real ones are embeddings of some 100 MB."""

@@ -7,8 +7,8 @@ from base64 import b64encode
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
-from ..errors import BadRequestError
-from ..version import __version__
+from ...errors import BadRequestError
+from ...version import __version__
 
 
 class Origin(NamedTuple):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 
-from ..errors import APIConnectionError, APIError, APITimeoutError, BadRequestError
+from ...errors import APIConnectionError, APIError, APITimeoutError, BadRequestError
+from ..limits import Limits, Phase
 from .body import DamagedBodyError
 from .framing import BrokenAnswerError
 from .http1 import IllegalHeaderError
-from .limits import Limits, Phase
 from .target import Target
 
 FAULTS = (OSError, BrokenAnswerError, DamagedBodyError, IllegalHeaderError)

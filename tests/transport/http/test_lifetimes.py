@@ -14,8 +14,7 @@ from roads import SyncRoad, post
 from servers import HOLD, OK, ScriptedServer, chunked
 
 from llmroute.errors import APIConnectionError
-from llmroute.transport import pool
-from llmroute.transport.http import AsyncHTTPTransport, HTTPTransport
+from llmroute.transport.http import AsyncHTTPTransport, HTTPTransport, pool
 from llmroute.transport.limits import Limits
 from llmroute.types.request import TimeLimits
 

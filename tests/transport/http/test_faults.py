@@ -13,7 +13,7 @@ from roads import Answer, Road, post
 from servers import CLOSE, HOLD, OK, RESET, ScriptedServer, chunked
 
 from llmroute.errors import APIConnectionError, APIError, APITimeoutError, BadRequestError
-from llmroute.transport.tls import tls_context
+from llmroute.transport.http.tls import tls_context
 
 PARTS = Path(__file__).parent
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"

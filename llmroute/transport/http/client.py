@@ -13,12 +13,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
-from ..errors import APIError, BadRequestError
-from ..providers.base import HTTPCall
+from ...errors import APIError, BadRequestError
+from ...providers.base import HTTPCall
+from ..limits import Limits, Phase, seconds_left
 from .direct import AsyncDirectTransport, DirectTransport
 from .faults import FAULTS, network_error, timeout_error
 from .http1 import check
-from .limits import Limits, Phase, seconds_left
 from .per_loop import PerLoop
 from .proxies import may_be_proxied
 from .response import AsyncHTTPResponse, HTTPResponse

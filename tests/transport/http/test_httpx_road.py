@@ -12,9 +12,9 @@ from servers import OK, ScriptedServer
 
 from llmroute.errors import APIConnectionError, APITimeoutError, BadRequestError
 from llmroute.transport.http import AsyncHTTPTransport, HTTPTransport
+from llmroute.transport.http.proxies import may_be_proxied
+from llmroute.transport.http.target import target
 from llmroute.transport.limits import Limits
-from llmroute.transport.proxies import may_be_proxied
-from llmroute.transport.target import target
 from llmroute.types.request import TimeLimits
 
 

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import h11
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from llmroute.transport.framing import BrokenAnswerError
-from llmroute.transport.http1 import HTTP1, IllegalHeaderError
+from llmroute.transport.http.framing import BrokenAnswerError
+from llmroute.transport.http.http1 import HTTP1, IllegalHeaderError
 
 Result = tuple[int, dict[str, str], bytes, bool]
 

@@ -13,8 +13,8 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
+from ..limits import seconds_left
 from .http1 import HTTP1
-from .limits import seconds_left
 from .target import Origin
 
 if TYPE_CHECKING:  # asyncio takes 10 MB and 30 ms: callers that never await need not pay

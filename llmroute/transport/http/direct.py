@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import Generic, TypeVar
 
-from ..errors import APIConnectionError, APIError
-from ..providers.base import HTTPCall
+from ...errors import APIConnectionError, APIError
+from ...providers.base import HTTPCall
+from ..limits import Limits, Phase
 from .body import unpacker
 from .faults import FAULTS, network_error
-from .limits import Limits, Phase
 from .network import AsyncConnection, SyncConnection
 from .per_loop import PerLoop
 from .pool import Pool
