@@ -17,8 +17,8 @@ _HOMES = {
     "calls.embedding": ("aembedding", "embedding"),
     "calls.rerank": ("arerank", "rerank"),
     "calls.text": ("atext_completion", "text_completion"),
-    "engine.files": ("register_local_model",),
-    "engine.loaded": ("LoadedModel",),
+    "engine.gguf.files": ("register_local_model",),
+    "engine.loaded_model": ("LoadedModel",),
     "errors": (
         "APIConnectionError",
         "APIError",

@@ -2,8 +2,8 @@ from .calls.chat import acompletion as acompletion, completion as completion
 from .calls.embedding import aembedding as aembedding, embedding as embedding
 from .calls.rerank import arerank as arerank, rerank as rerank
 from .calls.text import atext_completion as atext_completion, text_completion as text_completion
-from .engine.files import register_local_model as register_local_model
-from .engine.loaded import LoadedModel as LoadedModel
+from .engine.gguf.files import register_local_model as register_local_model
+from .engine.loaded_model import LoadedModel as LoadedModel
 from .errors import (
     APIConnectionError as APIConnectionError,
     APIError as APIError,

@@ -14,11 +14,12 @@ import time
 from collections import deque
 from typing import Any
 
-from ..engine.counting import count_tokens as count_tokens
+from ..engine import extra as extra  # first of the engine's modules
+from ..engine.answers.sampling import Sampling
 from ..engine.engine import Engine
 from ..engine.job import Item, Job, located
 from ..engine.pool import pool
-from ..engine.sampling import Sampling
+from ..engine.prompt.token_count import count_tokens as count_tokens
 from ..errors import APIConnectionError, APITimeoutError, LLMRouteError
 from ..providers.base import LocalCall, LocalEvent
 from ..types.request import TimeLimits

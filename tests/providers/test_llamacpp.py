@@ -17,7 +17,7 @@ from llmroute import (
     token_counter,
 )
 from llmroute.deployments import Deployment
-from llmroute.engine import files
+from llmroute.engine.gguf import files
 from llmroute.errors import (
     BadRequestError,
     ContextWindowExceededError,
