@@ -22,10 +22,10 @@ from llmroute.errors import (
     NotFoundError,
 )
 from llmroute.registry import get_model_info
+from llmroute.runtime import Runtime, use
 from llmroute.tokens import (
     TokenCount,
     check_context_window,
-    counter as counter_module,
     register_counter,
     token_counter,
     trim_messages,
@@ -315,9 +315,9 @@ def words_counter() -> Iterator[Callable[..., TokenCount]]:
         content = text if text is not None else " ".join(m["content"] for m in messages)
         return TokenCount(len(content.split()), "words", exact=True)
 
-    register_counter("words", count)
-    yield count
-    del counter_module._counters["words"]
+    with use(Runtime()):
+        register_counter("words", count)
+        yield count
 
 
 @pytest.mark.usefixtures("words_counter")
