@@ -15,7 +15,6 @@ from ..errors import (
     APIResponseValidationError,
     AuthenticationError,
     BadRequestError,
-    UnsupportedOperationError,
     UnsupportedParamsError,
 )
 from ..types.call_info import Answer
@@ -71,13 +70,6 @@ class OpenAILike(Provider):
 
     def build(self, request: Request, deployment: Deployment) -> HTTPCall:
         """The HTTP request; see `Provider.build`."""
-        if request.operation not in self.operations:
-            raise UnsupportedOperationError(
-                f"{self.name} has no {request.operation} operation; it has: "
-                f"{', '.join(self.operations)}.",
-                provider=self.name,
-                model=request.model,
-            )
         self._check_options(deployment)
         params, dropped = select_params(
             request, self.accepted(request), self.name, self.refused_values(request)

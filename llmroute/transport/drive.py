@@ -11,10 +11,12 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from ..errors import APIError
+from ..providers.base import HTTPCall, MockCall
 from ..routing.plan import Sleep
 from ..types.operation import AnswerT, ChunkT
-from .opening import open_call, open_call_async
+from . import http
 from .run import AttemptRun, Job, Run
+from .sources import AsyncReady, AsyncSource, Ready, Source
 from .streams import AsyncStream, Stream
 
 T = TypeVar("T")
@@ -75,22 +77,45 @@ async def _adrive(
             step = run.failed(error, attempt)
 
 
+def _open(attempt: AttemptRun[AnswerT, ChunkT]) -> Source:
+    """Sends the call: the source of its answer, once the head has arrived."""
+    call, limits = attempt.build(), attempt.limits
+    if isinstance(call, HTTPCall):
+        return http.transport(attempt.job.client).open(call, limits)
+    if isinstance(call, MockCall):
+        return Ready(call.events)
+    from . import local  # the engine is a dozen modules that a call over HTTP does not need
+
+    return local.open_local(call, limits, limits.deadline)
+
+
+async def _aopen(attempt: AttemptRun[AnswerT, ChunkT]) -> AsyncSource:
+    call, limits = attempt.build(), attempt.limits
+    if isinstance(call, HTTPCall):
+        return await http.async_transport(attempt.job.client).open(call, limits)
+    if isinstance(call, MockCall):
+        return AsyncReady(call.events)
+    from . import local  # the engine is a dozen modules that a call over HTTP does not need
+
+    return await local.open_local_async(call, limits, limits.deadline)
+
+
 def _complete(attempt: AttemptRun[AnswerT, ChunkT]) -> AnswerT:
-    source = open_call(attempt.build(), attempt.job.client, attempt.limits)
+    source = _open(attempt)
     if source.status >= 300:
         raise attempt.refusal(source, source.read_error())
     return attempt.answer(source, source.read())
 
 
 async def _acomplete(attempt: AttemptRun[AnswerT, ChunkT]) -> AnswerT:
-    source = await open_call_async(attempt.build(), attempt.job.client, attempt.limits)
+    source = await _aopen(attempt)
     if source.status >= 300:
         raise attempt.refusal(source, await source.read_error())
     return attempt.answer(source, await source.read())
 
 
 def _stream(attempt: AttemptRun[AnswerT, ChunkT]) -> Stream[ChunkT]:
-    source = open_call(attempt.build(), attempt.job.client, attempt.limits)
+    source = _open(attempt)
     if source.status >= 300:
         raise attempt.refusal(source, source.read_error())
     chunks: Stream[ChunkT] = Stream(attempt.stream_state(source), source)
@@ -100,7 +125,7 @@ def _stream(attempt: AttemptRun[AnswerT, ChunkT]) -> Stream[ChunkT]:
 
 
 async def _astream(attempt: AttemptRun[AnswerT, ChunkT]) -> AsyncStream[ChunkT]:
-    source = await open_call_async(attempt.build(), attempt.job.client, attempt.limits)
+    source = await _aopen(attempt)
     if source.status >= 300:
         raise attempt.refusal(source, await source.read_error())
     chunks: AsyncStream[ChunkT] = AsyncStream(attempt.stream_state(source), source)
