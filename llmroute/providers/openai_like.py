@@ -117,9 +117,11 @@ class OpenAILike(Provider):
         body = {"model": deployment.model, **content, **params}
         if request.stream:
             body["stream"] = True
-            if self.stream_usage:
-                options = dict(params.get("stream_options") or {})
-                body["stream_options"] = {"include_usage": True, **options}
+            # A caller's options that ask for nothing leave the key out, for servers that refuse it.
+            if self.stream_usage and (
+                "stream_options" in params or "stream_options" not in request.params
+            ):
+                body["stream_options"] = {"include_usage": True, **params.get("stream_options", {})}
         return body
 
     def parse(self, body: bytes, request: Request) -> Answer:
