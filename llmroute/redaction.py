@@ -33,9 +33,27 @@ _LONGEST_WORD = 12  # characters of a secret's end that are taken for a piece of
 
 # Headers that say nothing secret by their definition: RFC 9110, and the versions of APIs.
 _PUBLIC_HEADERS = frozenset(
-    "accept accept-charset accept-encoding accept-language anthropic-beta anthropic-version"
-    " api-version cache-control connection content-encoding content-length content-type date expect"
-    " host openai-beta te transfer-encoding user-agent".split()
+    {
+        "accept",
+        "accept-charset",
+        "accept-encoding",
+        "accept-language",
+        "anthropic-beta",
+        "anthropic-version",
+        "api-version",
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "expect",
+        "host",
+        "openai-beta",
+        "te",
+        "transfer-encoding",
+        "user-agent",
+    }
 )
 _PUBLIC_QUERY = frozenset({"alt", "api-version", "version"})
 _CREDENTIAL = re.compile("auth|cookie|credential|key|secret|signature|token")

@@ -69,9 +69,9 @@ class Retries:
         if self._retrying is None or self._state is None:
             self._retrying, self._state = self._begin()
         self._state.set_exception((type(error), error, error.__traceback__))
-        seconds = self._retrying.iter(self._state)
+        step = self._retrying.iter(self._state)
         self._state.prepare_for_next_attempt()
-        return None if seconds is None else float(seconds)
+        return float(step) if isinstance(step, float) else None
 
     def _begin(self) -> tuple[Retrying, RetryCallState]:
         # Here and not above: tenacity is needed only once something has failed, and loads asyncio.
@@ -84,8 +84,9 @@ class Retries:
             asked = error.retry_after if isinstance(error, APIError) else None
             return backoff(state) if asked is None else asked
 
+        used_up = tenacity.stop_after_attempt(self._retries + 1)
         retrying = tenacity.Retrying(
-            stop=tenacity.stop_any(tenacity.stop_after_attempt(self._retries + 1), self._is_long),
+            stop=lambda state: used_up(state) or self._is_long(state),
             wait=wait,
             retry_error_callback=lambda state: None,  # instead of raising the error
         )
