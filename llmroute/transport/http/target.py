@@ -7,6 +7,7 @@ from base64 import b64encode
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
+from ...deployments import shown_server
 from ...errors import BadRequestError
 from ...version import __version__
 
@@ -31,7 +32,10 @@ class Target(NamedTuple):
     url: str
     """The URL as errors show it: without user, password, query or fragment."""
     headers: dict[str, str]
-    """What every request to it carries, unless the call says otherwise."""
+    """What every request to it carries, unless the call says otherwise; may hold a password."""
+
+    def __repr__(self) -> str:
+        return f"Target({self.url})"
 
 
 @functools.lru_cache(maxsize=256)
@@ -44,10 +48,10 @@ def target(url: str) -> Target:
     except (ValueError, KeyError):
         host = ""
     if not host:
-        shown = url.partition("?")[0].rpartition("@")[2]
+        server = shown_server(url)
         raise BadRequestError(
-            f"{shown!r} is not a URL that can be called. api_base must look like "
-            "'https://api.example.com/v1' or 'http://localhost:8080/v1'."
+            f"api_base{f' ({server} ...)' if server else ''} is not a URL that can be called. It "
+            "must look like 'https://api.example.com/v1' or 'http://localhost:8080/v1'."
         )
     origin = Origin(parts.scheme, host, port)
     bracketed = f"[{host}]" if ":" in host else host
