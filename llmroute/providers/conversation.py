@@ -249,11 +249,10 @@ def _part(part: object) -> Part:
         case {"type": "image_url", "image_url": str(url)}:
             return _at(url, "image", cache_control=cache)
         case {"type": "image_url", "image_url": {"url": str(url), **more}}:
-            return _at(
-                url, "image", more.get("format"), detail=more.get("detail"), cache_control=cache
-            )
+            detail = str(more["detail"]) if more.get("detail") else None
+            return _at(url, "image", _said_type(more), detail=detail, cache_control=cache)
         case {"type": "video_url", "video_url": {"url": str(url), **more}}:
-            return _at(url, "video", more.get("format"), cache_control=cache)
+            return _at(url, "video", _said_type(more), cache_control=cache)
         case {"type": "input_audio", "input_audio": {"data": str(data), **more}}:
             kind = str(more.get("format") or "wav")
             return Media("audio", _media_type(kind), data=data, cache_control=cache)
