@@ -294,7 +294,7 @@ def _at(
     return Media(kind or _kind(found), found, data=url[data_uri.end() :], **facts)
 
 
-def _said_type(facts: Mapping[str, JSON]) -> str | None:
+def _said_type(facts: Mapping[Any, JSON]) -> str | None:
     said = facts.get("format")
     return _media_type(said) if isinstance(said, str) else None
 
