@@ -130,7 +130,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
         deployment = self._deployment
         redact(error, self._secrets())
         error.provider = error.provider or deployment.provider
-        error.model = error.model or deployment.name
+        error.model = error.model or self._provider.model_string(deployment)
         error.url = error.url or self._url
         tell_redirect(error)
         self._located = self._provider.explain(error, deployment)
@@ -142,7 +142,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
         headers = self._secrets().hide_said(headers) if headers else headers
         return CallInfo(
             provider=self._deployment.provider,
-            model=self._deployment.name,
+            model=self._provider.model_string(self._deployment),
             url=self._url,
             request_id=request_id(headers),
             headers=headers,
