@@ -250,7 +250,7 @@ def _in_header(name: str, value: str) -> Iterator[str]:
         return
     if name.lower() == "cookie":
         yield from (pair.partition("=")[2] for pair in value.split(";"))
-    scheme, space, credentials = value.strip().partition(" ")
+    scheme, space, credentials = value.lstrip().partition(" ")
     if not (space and "authorization" in name.lower()):
         yield value
         return
