@@ -87,10 +87,16 @@ def test_hide_said_goes_through_data(said: Any, expected: Any) -> None:
     assert Secrets([KEY, "12345678", "7"]).hide_said(said) == expected
 
 
-def test_hide_said_returns_headers_without_secrets_as_they_are() -> None:
+def test_hide_in_headers_returns_headers_without_secrets_as_they_are() -> None:
     headers = {"date": "Sun, 22 Nov 2026 10:00:00 GMT"}
-    assert Secrets([KEY, "x"]).hide_said(headers) is headers
-    assert Secrets().hide_said(headers) is headers
+    assert Secrets([KEY, "x"]).hide_in_headers(headers) is headers
+    assert Secrets().hide_in_headers(headers) is headers
+
+
+def test_hide_in_headers_hides_in_names_and_values() -> None:
+    headers = {"x-7": "7", f"x-{KEY.lower()}": "a", "x-a": quote(KEY, safe="")}
+    hidden = Secrets([KEY, "7"]).hide_in_headers(headers)
+    assert hidden == {"x-7": MASK, f"x-{MASK}": "a", "x-a": MASK}
 
 
 @pytest.mark.parametrize(
