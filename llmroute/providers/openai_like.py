@@ -26,7 +26,7 @@ from ..types.operations import OPERATIONS
 from ..types.request import Request
 from ..types.text import TextCompletion
 from .base import Decoder, HTTPCall, Provider
-from .failures import decode, stream_error
+from .failures import not_understood, stream_error
 from .message_keys import returned
 from .openai_decoder import OpenAIDecoder
 from .params import select_params
@@ -223,17 +223,13 @@ class OpenAILike(Provider):
             problem = exc.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, problem["loc"]))
             what = f"does not follow the protocol ({where}: {problem['msg']})"
-            raise self._not_understood(what, body, request) from exc
+            raise self._not_understood(what, body, request) from None
 
     def _not_understood(
         self, what: str, body: bytes, request: Request
     ) -> APIResponseValidationError:
-        return APIResponseValidationError(
-            f"The answer of {self.name} {what}.",
-            provider=self.name,
-            model=request.model,
-            body=decode(body),
-        )
+        message = f"The answer of {self.name} {what}."
+        return not_understood(message, body, provider=self.name, model=request.model)
 
 
 _NO_NUMBER = re.compile(rb"[:,\[](?:NaN|-?Infinity)[,}\]]")
