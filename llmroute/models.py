@@ -35,7 +35,7 @@ __all__ = [
 
 
 def local_info(model: str) -> ModelInfo:
-    """What the file of a local model says; `NotFoundError` or `ModelFileError` without a good one."""
+    """What the file of a local model says. Raises `NotFoundError` or `ModelFileError`."""
     try:
         window = context_window(model)
     except MissingExtraError:  # what the file says can be read without llama.cpp

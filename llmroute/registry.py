@@ -210,7 +210,7 @@ def register_resolver(prefix: str, resolver: Resolver) -> None:
 
 
 def local_module(prefix: str) -> ModuleType | None:
-    """The module whose `local_info` and `local_count` know models of `prefix`, if they are local."""
+    """The module whose `local_info` and `local_count` know the models of a local provider."""
     path = _LOCAL_MODULES.get(prefix)
     return import_module(path) if path else None
 
