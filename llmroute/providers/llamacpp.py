@@ -70,6 +70,7 @@ class LlamaCpp(Provider):
     name = "llamacpp"
     # llama.cpp's server takes any key until it is started with one.
     key_env = ("LLAMACPP_API_KEY",)
+    key_required = False
     key_to_any_host = True
     runs_here = True
     operations = ("chat", "text", "embedding", "rerank")

@@ -70,8 +70,6 @@ class MetasHost(CompatSurface):
 class MetaLlama(CompatSurface):
     """Both surfaces of the Llama API."""
 
-    exact_counts = True
-
     def build(self, request: Request, deployment: Deployment) -> HTTPCall:
         """The HTTP request, to the surface that the deployment asks for."""
         base = deployment.api_base or ""
@@ -232,6 +230,7 @@ provider = MetaLlama(
     base_env=("LLAMA_API_BASE",),
     key_env=("LLAMA_API_KEY",),
     key_to_any_host=True,
+    exact_counts=True,
     source="https://github.com/meta-llama/llama-api-python",
     checked="2026-11-22",
 )

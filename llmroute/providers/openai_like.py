@@ -56,19 +56,10 @@ LOCAL_PARAMS = frozenset(
 class OpenAILike(Provider):
     """A provider that speaks OpenAI's protocol, described by data. Override a method to differ."""
 
-    name: str
-    base_url: str | None = None
-    base_env: tuple[str, ...] = ()
     base_path: str = ""
     """Put behind a base URL that has no path, such as `/v1` behind `http://localhost:11434`."""
-    key_env: tuple[str, ...] = ()
-    key_required: bool = True
-    key_to_any_host: bool = False
-    operations: tuple[str, ...] = ("chat", "text", "embedding")
     unsupported_params: frozenset[str] = frozenset()
     """OpenAI's parameters that it does not take."""
-    extra_params: frozenset[str] = frozenset()
-    """Parameters beyond OpenAI's that it takes."""
     renamed_params: Mapping[str, str] = field(default_factory=dict)
     """OpenAI's name to its own, such as `max_completion_tokens` to `max_tokens`."""
     model_options: frozenset[str] = frozenset()
