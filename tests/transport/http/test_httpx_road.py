@@ -146,15 +146,15 @@ def test_cancelled_task_closes_its_connection() -> None:
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # of httpx, on sockets of the first loop
 def test_client_of_another_loop_is_a_typed_error() -> None:
-    async def ask() -> bytes:
+    async def ask(client: httpx.AsyncClient) -> bytes:
         response = await AsyncHTTPTransport(client).open(post(server.url), limits())
         return await response.read()
 
     client = httpx.AsyncClient()
     with ScriptedServer(OK) as server:
-        assert asyncio.run(ask()) == b"ok"
+        assert asyncio.run(ask(client)) == b"ok"
         try:  # httpx may notice that the connection's loop has ended, or fall over it
-            assert asyncio.run(ask()) == b"ok"
+            assert asyncio.run(ask(client)) == b"ok"
         except APIConnectionError as error:
             assert "loop" in error.message  # noqa: PT017
     del client
