@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ..deployments import split_model
-from ..errors import BadRequestError, NotFoundError
-from ..registry import get_model_info
+from ..errors import BadRequestError
+from ..registry import find_model_info, local_module
+from ..runtime import shared
 from ..types.base import Model
 from . import vocabulary
 from .images import MOST_IMAGE_TOKENS, data_uri_size, image_tokens
@@ -38,7 +39,12 @@ class TokenCount:
 Counter: TypeAlias = Callable[[str, Messages | None, str | None, Tools | None], TokenCount]
 """`counter(model, messages, text, tools)`; one of `messages` and `text` is `None`."""
 
-_counters: dict[str, Counter] = {}
+
+class Counters:
+    """The counters that were registered, by prefix."""
+
+    def __init__(self) -> None:
+        self.by_prefix: dict[str, Counter] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ _LLAMA_ROLES = {"tool": "ipython"}
 
 def register_counter(prefix: str, counter: Counter) -> None:
     """Let `counter(model, messages, text, tools)` count for every model of provider `prefix`."""
-    _counters[prefix] = counter
+    shared(Counters).by_prefix[prefix] = counter
 
 
 def token_counter(
@@ -93,8 +99,8 @@ def token_counter(
             "token_counter takes either messages= (with or without tools=) or text=.", model=model
         )
     provider, _ = split_model(model)
-    if provider in _counters:
-        return _counters[provider](model, messages, text, tools)
+    if (counter := _counter(provider)) is not None:
+        return counter(model, messages, text, tools)
     method, tokenizer, own = _tokenizer(model)
     if text is not None:
         count = _count_text(tokenizer, text)
@@ -110,6 +116,18 @@ def token_counter(
     )
 
 
+def _counter(prefix: str) -> Counter | None:
+    """The counter of a provider: a registered one, else that of models in this process."""
+    registered = shared(Counters).by_prefix.get(prefix)
+    if registered is not None:
+        return registered
+    module = local_module(prefix)
+    if module is None:
+        return None
+    counter: Counter = module.local_count
+    return counter
+
+
 def template_known(model: str) -> bool:
     """Whether the chat format of `model` is known to the token, given its vocabulary.
 
@@ -120,10 +138,8 @@ def template_known(model: str) -> bool:
 
 def tokenizer_name(model: str) -> str | None:
     """The vocabulary of `model` by the registry; `None` when it isn't known."""
-    try:
-        return get_model_info(model).tokenizer
-    except NotFoundError:
-        return None
+    info = find_model_info(model)
+    return info.tokenizer if info else None
 
 
 def plain(messages: Messages) -> list[Mapping[str, Any]]:

@@ -116,6 +116,7 @@ class _Pieces:
 class _Head:
     """What both kinds of answers know from the beginning."""
 
+    gives_events = False
     status: int
     headers: dict[str, str]
     """Names in lower case; a header that came several times is joined with commas."""

@@ -8,6 +8,7 @@ from base64 import b64encode
 from typing import NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from ...deployments import shown_server
 from ...errors import BadRequestError
 from ...version import __version__
 
@@ -54,8 +55,10 @@ def target(url: str) -> Target:
         netloc = _netloc(origin, with_port=parts.port is not None)
         credentials = _credentials(parts)
     except ValueError:  # UnicodeError is one
+        server = shown_server(url)
         raise BadRequestError(
-            "api_base is not a URL that can be called. It must look like "
+            f"api_base{f' ({server} ...)' if server else ''} is not a URL that can be called. It "
+            "must look like "
             "'https://api.example.com/v1' or 'http://localhost:8080/v1'.",
             param="api_base",
         ) from None
