@@ -1,13 +1,7 @@
-from .api import (
-    acompletion as acompletion,
-    aembedding as aembedding,
-    arerank as arerank,
-    atext_completion as atext_completion,
-    completion as completion,
-    embedding as embedding,
-    rerank as rerank,
-    text_completion as text_completion,
-)
+from .calls.chat import acompletion as acompletion, completion as completion
+from .calls.embedding import aembedding as aembedding, embedding as embedding
+from .calls.rerank import arerank as arerank, rerank as rerank
+from .calls.text import atext_completion as atext_completion, text_completion as text_completion
 from .engine.gguf.files import register_local_model as register_local_model
 from .engine.loaded_model import LoadedModel as LoadedModel
 from .errors import (
@@ -38,6 +32,7 @@ from .errors import (
     ServiceUnavailableError as ServiceUnavailableError,
     SessionFileError as SessionFileError,
     StreamInterruptedError as StreamInterruptedError,
+    Timeout as Timeout,
     UnprocessableEntityError as UnprocessableEntityError,
     UnsupportedOperationError as UnsupportedOperationError,
     UnsupportedParamsError as UnsupportedParamsError,
@@ -63,24 +58,13 @@ from .models import (
 )
 from .providers import register_provider as register_provider
 from .providers.params import DroppedParamsWarning as DroppedParamsWarning
-from .transport.streams import (
-    AsyncStream as AsyncStream,
-    Stream as Stream,
-)
-from .types.call_info import (
-    AttemptRecord as AttemptRecord,
-    CallInfo as CallInfo,
-)
-from .types.chat import (
-    ChatCompletion as ChatCompletion,
-    Message as Message,
-)
+from .transport.streams import AsyncStream as AsyncStream, Stream as Stream
+from .types.call_info import AttemptRecord as AttemptRecord, CallInfo as CallInfo
+from .types.chat import ChatCompletion as ChatCompletion, Message as Message
 from .types.chat_chunk import ChatCompletionChunk as ChatCompletionChunk
+from .types.chat_request import ChatParams as ChatParams
 from .types.embedding import EmbeddingResponse as EmbeddingResponse
-from .types.request import (
-    ChatParams as ChatParams,
-    TimeLimits as TimeLimits,
-)
+from .types.request import TimeLimits as TimeLimits
 from .types.rerank import RerankResponse as RerankResponse
 from .types.text import TextCompletion as TextCompletion
 from .types.usage import Usage as Usage

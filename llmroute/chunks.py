@@ -8,8 +8,10 @@ from typing import Any, Protocol
 
 from .errors import StreamInterruptedError
 from .types.base import Model
+from .types.call_info import Answer
 from .types.chat import ChatCompletion, ChoiceLogprobs
 from .types.chat_chunk import ChatCompletionChunk, ChunkChoice, Delta, ToolCallDelta
+from .types.request import Request
 from .types.text import TextChoice, TextCompletion, TextLogprobs
 from .types.usage import Usage
 
@@ -178,6 +180,17 @@ class TextAssembler:
 def assembler(operation: str) -> ChatAssembler | TextAssembler:
     """A new assembler for the chunks of `operation`."""
     return ChatAssembler() if operation == "chat" else TextAssembler()
+
+
+def assembled(decoder: Any, events: Iterable[Any], request: Request) -> Answer:
+    """The completion that `events` make. Raises `StreamInterruptedError` if it is not whole."""
+    collected = assembler(request.operation)
+    for event in events:
+        for chunk in decoder.feed(event):
+            collected.add(chunk)
+    if missing := collected.missing(int(request.params.get("n") or 1)):
+        raise StreamInterruptedError(f"The answer ended too early: {missing}.")
+    return collected.completion()
 
 
 def as_chunk(answer: Any) -> Any:

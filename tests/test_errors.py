@@ -15,7 +15,7 @@ from llmroute.providers.failures import retry_after, status_error, stream_error
 from llmroute.providers.gateways import GATEWAYS
 from llmroute.types.call_info import AttemptRecord
 from llmroute.types.chat import ChatCompletion
-from llmroute.types.request import ChatRequest
+from llmroute.types.chat_request import ChatRequest
 
 BY_STATUS = {
     400: errors.BadRequestError,

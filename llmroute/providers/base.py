@@ -7,22 +7,21 @@ the file's name is the prefix. `docs/add_a_provider.md` walks through it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+from ..chunks import assembled
 from ..deployments import Deployment
 from ..errors import APIError
-from ..types.chat import ChatCompletion
+from ..sse import SSEDecoder
+from ..types.call_info import Answer
 from ..types.chat_chunk import ChatCompletionChunk
-from ..types.embedding import EmbeddingResponse
 from ..types.request import Request
-from ..types.rerank import RerankResponse
 from ..types.text import TextCompletion
 from .failures import status_error
 
 Chunk: TypeAlias = ChatCompletionChunk | TextCompletion
-Completion: TypeAlias = ChatCompletion | TextCompletion | EmbeddingResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,9 @@ class HTTPCall:
     """Names in lower case. Holds the key, so it is never shown."""
     body: bytes
     dropped_params: tuple[str, ...] = ()
+    sign: Callable[[HTTPCall, float], HTTPCall] | None = None
+    """Makes the call that is sent from this one and the Unix time in seconds, at the moment of
+    sending: for signatures and tokens that soon expire. `None`: it is sent as it is."""
 
     def __repr__(self) -> str:
         return f"HTTPCall({self.method} {self.url}, {len(self.body)} bytes)"
@@ -125,11 +127,24 @@ class LocalUsage:
 class MockCall:
     """A call that is answered without being made: `mock_response=`."""
 
-    chunks: Sequence[Chunk | EmbeddingResponse]
+    events: Sequence[Chunk | Answer]
+    """The chunks of a stream, or one whole answer of an operation that has none."""
 
 
 LocalEvent: TypeAlias = LocalToken | LocalVector | LocalUsage
+InProcessEvent: TypeAlias = LocalEvent | Chunk | Answer
+"""An event of an answer that comes from no server."""
 Call: TypeAlias = HTTPCall | LocalCall | MockCall
+
+
+class Splitter(Protocol):
+    """Cuts the body of a stream into the events its decoder takes."""
+
+    def feed(self, piece: bytes) -> Iterable[Any]:
+        """The events that `piece`, cut anywhere, completes."""
+
+    def flush(self) -> Iterable[Any]:
+        """The events that the end of the body completes."""
 
 
 class Decoder(Protocol):
@@ -170,8 +185,8 @@ class Provider:
     exact_counts: bool = False
     """Whether the tokens of its prompts can be counted exactly, so that one that cannot fit is
     refused before it is sent."""
-    reranks: bool = False
-    """Whether it ranks documents."""
+    operations: tuple[str, ...] = ("chat", "text", "embedding")
+    """What it can do."""
     runs_here: bool = False
     """Whether it works without any URL: a model in this process."""
 
@@ -179,23 +194,25 @@ class Provider:
         """The call to make. Raises `UnsupportedParamsError` and `UnsupportedOperationError`."""
         raise NotImplementedError
 
-    def parse(self, body: bytes, request: Request) -> Completion:
-        """The answer from a body. Raises `APIResponseValidationError`.
-
-        Not asked for a `LocalCall`, whose events go through the decoder with and without
-        streaming.
-        """
+    def parse(self, body: bytes, request: Request) -> Answer:
+        """The whole answer from a body. Raises `APIResponseValidationError`."""
         raise NotImplementedError
+
+    def splitter(self, headers: Mapping[str, str]) -> Splitter:
+        """A new splitter for the body of one stream; server-sent events unless overridden."""
+        return SSEDecoder()
 
     def decoder(self, request: Request) -> Decoder:
         """A new decoder for one stream."""
         raise NotImplementedError
 
-    def collect(
-        self, events: Sequence[LocalEvent], request: Request
-    ) -> Completion | RerankResponse:
-        """The answer from all events of a `LocalCall` that is not text and so has no stream."""
-        raise NotImplementedError
+    def collect(self, events: Sequence[InProcessEvent], request: Request) -> Answer:
+        """The whole answer from all events of a call that no server answers.
+
+        What a stream of it would say, unless overridden. Raises `StreamInterruptedError` when the
+        events do not make a whole answer.
+        """
+        return assembled(self.decoder(request), events, request)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:
         """The error an answer stands for."""

@@ -23,10 +23,11 @@ from ..errors import (
     ProviderRetiredError,
 )
 from ..sse import Event
+from ..types.call_info import Answer
 from ..types.chat import ChatCompletion, Choice, Message
 from ..types.chat_chunk import ChatCompletionChunk, ChunkChoice, Delta
 from ..types.request import Request
-from .base import Chunk, Completion, Decoder, HTTPCall
+from .base import Chunk, Decoder, HTTPCall
 from .llama_native import LlamaNative, NativeDecoder, openai_completion
 from .openai_decoder import OpenAIDecoder
 from .openai_like import OpenAILike
@@ -75,7 +76,7 @@ class MetaLlama(OpenAILike):
         body["messages"] = [_sendable(message) for message in body["messages"]]
         return body
 
-    def parse(self, body: bytes, request: Request) -> Completion:
+    def parse(self, body: bytes, request: Request) -> Answer:
         """The answer of either surface, in OpenAI's shape."""
         # As a key: within a JSON string the quotes would be escaped.
         if b'"completion_message"' in body:

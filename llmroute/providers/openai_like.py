@@ -15,14 +15,13 @@ from ..errors import (
     APIResponseValidationError,
     AuthenticationError,
     BadRequestError,
-    UnsupportedOperationError,
     UnsupportedParamsError,
 )
+from ..types.call_info import Answer
 from ..types.chat import ChatCompletion
-from ..types.embedding import EmbeddingResponse
-from ..types.request import ChatParams, EmbeddingParams, Request, TextParams
+from ..types.request import Request
 from ..types.text import TextCompletion
-from .base import Completion, Decoder, HTTPCall, Provider
+from .base import Decoder, HTTPCall, Provider
 from .failures import decode, stream_error
 from .openai_decoder import OpenAIDecoder
 from .params import select_params
@@ -35,9 +34,6 @@ LOCAL_PARAMS = frozenset(
     | {"typical_p"}
 )
 """Parameters beyond OpenAI's that servers of open models share."""
-CHAT_PARAMS = frozenset(ChatParams.__annotations__) - LOCAL_PARAMS
-TEXT_PARAMS = frozenset(TextParams.__annotations__) - LOCAL_PARAMS
-EMBEDDING_PARAMS = frozenset(EmbeddingParams.__annotations__)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -74,13 +70,6 @@ class OpenAILike(Provider):
 
     def build(self, request: Request, deployment: Deployment) -> HTTPCall:
         """The HTTP request; see `Provider.build`."""
-        if request.operation not in self.operations:
-            raise UnsupportedOperationError(
-                f"{self.name} has no {request.operation} operation; it has: "
-                f"{', '.join(self.operations)}.",
-                provider=self.name,
-                model=request.model,
-            )
         self._check_options(deployment)
         params, dropped = select_params(
             request, self.accepted(request), self.name, self.refused_values(request)
@@ -97,7 +86,9 @@ class OpenAILike(Provider):
 
     def accepted(self, request: Request) -> frozenset[str]:
         """The names of the parameters it takes for this operation."""
-        return (_PARAMS[request.operation] - self.unsupported_params) | self.extra_params
+        return (
+            request.row.param_names - LOCAL_PARAMS - self.unsupported_params
+        ) | self.extra_params
 
     def refused_values(self, request: Request) -> Mapping[str, str]:
         """Accepted parameters whose value it does not take, each with the reason."""
@@ -114,7 +105,8 @@ class OpenAILike(Provider):
         self, request: Request, deployment: Deployment, params: dict[str, Any]
     ) -> dict[str, Any]:
         """The body before `extra_body` is merged in."""
-        body = {"model": deployment.model, **_content(request), **params}
+        content = {name: getattr(request, name) for name in request.row.content}
+        body = {"model": deployment.model, **content, **params}
         if request.stream:
             body["stream"] = True
             if self.stream_usage:
@@ -122,14 +114,14 @@ class OpenAILike(Provider):
                 body["stream_options"] = {"include_usage": True, **options}
         return body
 
-    def parse(self, body: bytes, request: Request) -> Completion:
+    def parse(self, body: bytes, request: Request) -> Answer:
         """The answer; see `Provider.parse`."""
-        model = _ANSWERS[request.operation]
+        model: type[Answer] = request.row.answer
         try:
             answer = model.model_validate_json(body)
         except ValidationError:
             answer = self._parse_leniently(body, request)
-        if not isinstance(answer, EmbeddingResponse) and not answer.choices:
+        if isinstance(answer, ChatCompletion | TextCompletion) and not answer.choices:
             raise self._not_understood("has no choices", body, request)
         if isinstance(answer, ChatCompletion):
             for choice in answer.choices:
@@ -165,7 +157,7 @@ class OpenAILike(Provider):
         base = base.rstrip("/")
         if "/" not in base.partition("://")[2]:
             base += self.base_path
-        return base + _PATHS[request.operation] + question + query
+        return base + request.row.path + question + query
 
     def _headers(self, request: Request, deployment: Deployment) -> dict[str, str]:
         headers = {"content-type": "application/json", "accept": "application/json", **self.headers}
@@ -177,7 +169,7 @@ class OpenAILike(Provider):
             headers[name.lower()] = value
         return headers
 
-    def _parse_leniently(self, body: bytes, request: Request) -> Completion:
+    def _parse_leniently(self, body: bytes, request: Request) -> Answer:
         try:
             payload = from_json(body)
         except ValueError:
@@ -186,7 +178,8 @@ class OpenAILike(Provider):
             raise error  # an error sent with status 200
         try:
             repaired = repair_completion(payload, request, self.finish_reasons)
-            return _ANSWERS[request.operation].model_validate(repaired)
+            answer: Answer = request.row.answer.model_validate(repaired)
+            return answer
         except ValidationError as exc:
             problem = exc.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, problem["loc"]))
@@ -202,21 +195,6 @@ class OpenAILike(Provider):
             model=request.model,
             body=decode(body),
         )
-
-
-_PATHS = {"chat": "/chat/completions", "text": "/completions", "embedding": "/embeddings"}
-_PARAMS = {"chat": CHAT_PARAMS, "text": TEXT_PARAMS, "embedding": EMBEDDING_PARAMS}
-_ANSWERS: dict[str, type[ChatCompletion] | type[TextCompletion] | type[EmbeddingResponse]] = {
-    "chat": ChatCompletion,
-    "text": TextCompletion,
-    "embedding": EmbeddingResponse,
-}
-_CONTENT = {"chat": "messages", "text": "prompt", "embedding": "input"}
-
-
-def _content(request: Request) -> dict[str, Any]:
-    name = _CONTENT[request.operation]
-    return {name: getattr(request, name)}
 
 
 def _encode(body: Mapping[str, Any], request: Request) -> bytes:

@@ -29,8 +29,6 @@ _COMMON_FINISH_REASONS = {
 }
 
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
-_COMPLETION_OBJECTS = {"chat": "chat.completion", "text": "text_completion", "embedding": "list"}
-_CHUNK_OBJECTS = {"chat": "chat.completion.chunk", "text": "text_completion"}
 
 
 def repair_completion(
@@ -39,7 +37,7 @@ def repair_completion(
     """A decoded answer with its bookkeeping filled in and its finish reasons translated."""
     if not isinstance(payload, dict):
         return payload
-    _fill_in(payload, request, _COMPLETION_OBJECTS[request.operation])
+    _fill_in(payload, request, request.row.object)
     for position, choice in enumerate(_dicts(payload.get("choices"))):
         choice.setdefault("index", position)
         translate_finish_reason(choice, finish_reasons)
@@ -52,7 +50,7 @@ def repair_chunk(
     payload: dict[str, Any], request: Request, finish_reasons: Mapping[str, str]
 ) -> None:
     """Fills in a decoded chunk of a stream, in place."""
-    _fill_in(payload, request, _CHUNK_OBJECTS[request.operation])
+    _fill_in(payload, request, request.row.chunk_object)
     if payload.get("choices") is None:
         payload["choices"] = []
     for choice in _dicts(payload["choices"]):
@@ -83,8 +81,8 @@ def name_reasoning(said: Message | Delta) -> None:
 
 def _fill_in(payload: dict[str, Any], request: Request, kind: str) -> None:
     payload["object"] = kind
-    if not payload.get("id"):
-        payload["id"] = f"chatcmpl-{request.call_id}"
+    if not payload.get("id") and request.row.id_prefix is not None:
+        payload["id"] = f"{request.row.id_prefix}{request.call_id}"
     created = payload.get("created")
     if isinstance(created, float) and isfinite(created):
         payload["created"] = int(created)

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar, cast, overload
+from typing import Any, Generic, Protocol, cast, overload
 
 from ..chunks import assembler
 from ..errors import (
@@ -19,29 +19,15 @@ from ..providers.base import Chunk, Decoder
 from ..types.call_info import CallInfo
 from ..types.chat import ChatCompletion
 from ..types.chat_chunk import ChatCompletionChunk
+from ..types.operation import ChunkT
 from ..types.request import Request
 from ..types.text import TextCompletion
 from .limits import Limits
-
-ChunkT = TypeVar("ChunkT", ChatCompletionChunk, TextCompletion)
+from .sources import AsyncSource, Source
 
 DRAIN_SECONDS = 1.0
 """How long to wait for the end of a body whose last event has come, so that the connection can be
 used again; after that the connection is closed instead."""
-
-
-class Source(Protocol):
-    """Where the pieces of a stream come from: a response body, or a local model."""
-
-    def __iter__(self) -> Iterator[Any]: ...
-    def close(self) -> None: ...
-
-
-class AsyncSource(Protocol):
-    """The async twin of `Source`."""
-
-    def __aiter__(self) -> AsyncIterator[Any]: ...
-    async def aclose(self) -> None: ...
 
 
 class Splitter(Protocol):
@@ -59,36 +45,6 @@ class Whole:
 
     def flush(self) -> Iterable[Any]:
         return ()
-
-
-class Ready:
-    """A source whose pieces are all there."""
-
-    def __init__(self, pieces: Iterable[Any]) -> None:
-        self._pieces = list(pieces)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._pieces)
-
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        for piece in self._pieces:
-            yield piece
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-    async def aclose(self) -> None:
-        """Nothing to let go of."""
-
-
-class AsChunks:
-    """The decoder for events that are chunks already."""
-
-    done = False
-
-    def feed(self, event: Chunk) -> tuple[Chunk, ...]:
-        """`event` itself."""
-        return (event,)
 
 
 class StreamState:

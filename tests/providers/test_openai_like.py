@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+import llmroute
 from llmroute.deployments import Deployment
 from llmroute.errors import (
     APIError,
@@ -25,12 +26,14 @@ from llmroute.providers.base import Chunk
 from llmroute.providers.openai_decoder import OpenAIDecoder
 from llmroute.providers.openai_like import OpenAILike
 from llmroute.providers.params import DroppedParamsWarning
+from llmroute.runtime import Runtime, use
 from llmroute.sse import SSEDecoder
 from llmroute.types.chat import ChatCompletion
 from llmroute.types.chat_chunk import ChatCompletionChunk
-from llmroute.types.embedding import EmbeddingResponse
-from llmroute.types.request import ChatRequest, EmbeddingRequest, Request, TextRequest
-from llmroute.types.text import TextCompletion
+from llmroute.types.chat_request import ChatRequest
+from llmroute.types.embedding import EmbeddingRequest, EmbeddingResponse
+from llmroute.types.request import Request
+from llmroute.types.text import TextCompletion, TextRequest
 
 HELLO = [{"role": "user", "content": "Hello"}]
 PROVIDER = OpenAILike(name="acme", base_url="http://acme/v1", key_env=("ACME_API_KEY",))
@@ -120,10 +123,10 @@ def test_what_json_cannot_carry_is_the_callers_error() -> None:
 
 
 def test_an_operation_it_does_not_have() -> None:
-    with pytest.raises(UnsupportedOperationError, match="acme has no embedding operation"):
-        OpenAILike(name="acme", operations=("chat",)).build(
-            EmbeddingRequest(model="acme/m", input="a"), PLACE
-        )
+    with use(Runtime()):
+        llmroute.register_provider("acme", OpenAILike(name="acme", operations=("chat",)))
+        with pytest.raises(UnsupportedOperationError, match="acme has no embedding operation"):
+            llmroute.embedding("acme/m", "a", api_base="http://127.0.0.1:1")
 
 
 def test_an_option_of_a_local_model_is_not_dropped_in_silence() -> None:

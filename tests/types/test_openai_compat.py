@@ -31,7 +31,9 @@ from openai.types.create_embedding_response import Usage as OpenAIEmbeddingUsage
 from llmroute.providers import get_provider
 from llmroute.types import chat, chat_chunk, embedding, text, usage
 from llmroute.types.base import Model
-from llmroute.types.request import ChatParams, ChatRequest, EmbeddingParams, TextParams
+from llmroute.types.chat_request import ChatParams, ChatRequest
+from llmroute.types.embedding import EmbeddingParams
+from llmroute.types.text import TextParams
 
 LOGPROBS = {
     "content": [

@@ -34,6 +34,7 @@ class HTTPResponse:
     the connection is kept for the next call.
     """
 
+    gives_events = False
     status: int
     headers: dict[str, str]
     """Names in lower case; a header that came several times is joined with commas."""
@@ -54,6 +55,10 @@ class HTTPResponse:
             self.close()
         return collector.all()
 
+    def read_error(self) -> bytes:
+        """The body of an error."""
+        return self.read()
+
     def close(self) -> None:
         """Drops the connection, unless the body has been read to its end. May be called twice,
         and from another thread than the one that reads: that one gets `APIConnectionError`."""
@@ -63,6 +68,7 @@ class HTTPResponse:
 class AsyncHTTPResponse:
     """The async twin of `HTTPResponse`."""
 
+    gives_events = False
     status: int
     headers: dict[str, str]
 
@@ -81,6 +87,10 @@ class AsyncHTTPResponse:
         finally:
             await self.aclose()
         return collector.all()
+
+    async def read_error(self) -> bytes:
+        """The body of an error."""
+        return await self.read()
 
     async def aclose(self) -> None:
         """See `HTTPResponse.close`."""

@@ -94,7 +94,7 @@ def test_many_calls_at_once(model: str) -> None:
 def test_other_models_and_providers_do_not_rank(rank: Rank, model: str, tiny_random: Path) -> None:
     with pytest.raises(UnsupportedOperationError, match="does not rank"):
         rank(f"llamacpp/{tiny_random}", "pets", DOCUMENTS)
-    with pytest.raises(UnsupportedOperationError, match="does not rank"):
+    with pytest.raises(UnsupportedOperationError, match="no rerank operation"):
         rank("openai/gpt-4o", "pets", DOCUMENTS, api_key="k")
     with pytest.raises(UnsupportedOperationError, match="api_base"):
         rank(model, "pets", DOCUMENTS, api_base="http://localhost:1")
