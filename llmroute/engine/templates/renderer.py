@@ -52,11 +52,11 @@ class _EndedError(Exception):
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Within it, all renderings together may take `SECONDS`.
+    """Within it, all renderings together may take `SECONDS`; one within another adds nothing.
 
     Raises `BadRequestError` for a template that takes longer, or too much memory.
     """
-    token = _deadline.set(time.monotonic() + SECONDS)
+    token = _deadline.set(_deadline.get() or time.monotonic() + SECONDS)
     try:
         yield
     except TemplateOverrunError as error:
@@ -75,7 +75,8 @@ class _Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._requests, self._answers = self._process.stdin, self._process.stdout
 
     def ask(self, request: bytes, seconds: float) -> tuple[int, str]:
@@ -136,10 +137,7 @@ class Renderers:
 
     def _answer(self, process: _Process, request: bytes) -> tuple[int, str]:
         try:
-            seconds = _seconds_left()
-            if seconds <= 0:
-                raise _EndedError
-            answer = process.ask(request, seconds)
+            answer = process.ask(request, max(0.001, _seconds_left()))
         except _EndedError:
             process.close()
             raise _overrun() from None
@@ -189,9 +187,9 @@ def _seconds_left() -> float:
 
 
 def _overrun() -> TemplateOverrunError:
-    return TemplateOverrunError(
-        f"The chat template was stopped: it takes longer than {SECONDS:g} seconds."
-    )
+    late = _seconds_left() < 0.1 or _deadline.get() is None
+    reason = f"it takes longer than {SECONDS:g} seconds" if late else "it ended its process"
+    return TemplateOverrunError(f"The chat template was stopped: {reason}.")
 
 
 renderers = Renderers()
