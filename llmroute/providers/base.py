@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from ..chunks import assembled
-from ..deployments import Deployment
+from ..deployments import Deployment, shown
 from ..errors import APIError
 from ..sse import SSEDecoder
 from ..types.call_info import Answer
@@ -39,7 +39,7 @@ class HTTPCall:
     sending: for signatures and tokens that soon expire. `None`: it is sent as it is."""
 
     def __repr__(self) -> str:
-        return f"HTTPCall({self.method} {self.url}, {len(self.body)} bytes)"
+        return f"HTTPCall({self.method} {shown(self.url)}, {len(self.body)} bytes)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +217,10 @@ class Provider:
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:
         """The error an answer stands for."""
         return status_error(status, headers, body)
+
+    def model_string(self, deployment: Deployment) -> str:
+        """The `provider/model` that errors and `call_info` name, and that prices are found by."""
+        return deployment.name
 
     def explain(self, error: APIError, deployment: Deployment) -> APIError:
         """`error`, or one that tells more, once provider, model and URL are known.

@@ -44,6 +44,10 @@ class Mock(Provider):
             return MockCall(_chunks(answer, request, deployment))
         return MockCall((as_chunk(_whole(answer, request)),))
 
+    def model_string(self, deployment: Deployment) -> str:
+        """The model that would have been called."""
+        return deployment.model
+
     def decoder(self, request: Request) -> AsChunks:
         """The chunks are there already."""
         return AsChunks()

@@ -14,7 +14,7 @@ from ..types.chat_chunk import ChatCompletionChunk, ToolCallDelta
 from ..types.request import Request
 from ..types.text import TextCompletion
 from .base import Chunk
-from .failures import decode, stream_error
+from .failures import event_error, not_understood, stream_error
 from .repair import NO_INDEX, name_reasoning, repair_chunk
 
 
@@ -51,7 +51,7 @@ class OpenAIDecoder:
                 chunk = self._repaired(event)
             extra = chunk.__pydantic_extra__
             if extra and extra.get("error"):
-                raise self._error(event)
+                raise event_error(event.data)
         else:
             chunk = self._repaired(event)
         if isinstance(chunk, ChatCompletionChunk):
@@ -63,26 +63,24 @@ class OpenAIDecoder:
         return (chunk,)
 
     def _repaired(self, event: Event) -> Chunk:
+        if event.name == "error":
+            raise event_error(event.data)
         payload = self._payload(event)
-        if (error := stream_error(payload)) or event.name == "error":
-            raise error or self._broken("The stream reported an error.", event.data)
+        if error := stream_error(payload):
+            raise error
         if not isinstance(payload, dict) or not payload.keys() & {"choices", "usage"}:
             raise self._broken("An event of the stream is not a chunk.", event.data)
         repair_chunk(payload, self._request, self._finish_reasons)
         try:
             return self._model.model_validate(payload)
-        except ValidationError as exc:
-            raise self._broken("An event of the stream is not a chunk.", event.data) from exc
+        except ValidationError:
+            raise self._broken("An event of the stream is not a chunk.", event.data) from None
 
     def _payload(self, event: Event) -> Any:
         try:
             return from_json(event.data)
         except ValueError:
             raise self._broken("An event of the stream is not JSON.", event.data) from None
-
-    def _error(self, event: Event) -> Exception:
-        error = stream_error(self._payload(event))
-        return error or self._broken("The stream reported an error.", event.data)
 
     def _number_calls(self, choice: int, calls: list[ToolCallDelta]) -> None:
         known = self._calls.setdefault(choice, ToolCallIndexes())
@@ -95,7 +93,7 @@ class OpenAIDecoder:
             known.note(call.index, call.id)
 
     def _broken(self, what: str, data: bytes) -> APIResponseValidationError:
-        return APIResponseValidationError(what, model=self._request.model, body=decode(data))
+        return not_understood(what, data, model=self._request.model)
 
 
 class ToolCallIndexes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
@@ -19,19 +21,33 @@ from ..errors import (
 )
 from ..types.call_info import Answer
 from ..types.chat import ChatCompletion
+from ..types.chat_request import ChatRequest
+from ..types.operations import OPERATIONS
 from ..types.request import Request
 from ..types.text import TextCompletion
 from .base import Decoder, HTTPCall, Provider
-from .failures import decode, stream_error
+from .failures import not_understood, stream_error
+from .message_keys import returned
 from .openai_decoder import OpenAIDecoder
 from .params import select_params
 from .repair import name_reasoning, repair_completion
 
 # Taken by llama.cpp's server and vLLM, not by OpenAI: a row names those it takes in `extra_params`.
 LOCAL_PARAMS = frozenset(
-    {"chat_template", "chat_template_kwargs", "grammar", "ignore_eos", "min_p", "mirostat"}
-    | {"mirostat_eta", "mirostat_tau", "repeat_penalty", "repetition_penalty", "top_k"}
-    | {"typical_p"}
+    {
+        "chat_template",
+        "chat_template_kwargs",
+        "grammar",
+        "ignore_eos",
+        "min_p",
+        "mirostat",
+        "mirostat_eta",
+        "mirostat_tau",
+        "repeat_penalty",
+        "repetition_penalty",
+        "top_k",
+        "typical_p",
+    }
 )
 """Parameters beyond OpenAI's that servers of open models share."""
 
@@ -57,6 +73,11 @@ class OpenAILike(Provider):
     """OpenAI's name to its own, such as `max_completion_tokens` to `max_tokens`."""
     model_options: frozenset[str] = frozenset()
     """Names it takes in `model_kwargs`."""
+    message_keys: AbstractSet[str] | None = None
+    """The keys of an assistant's message and its tool calls that it takes back in the next turn,
+    beside `role`, `content` and `tool_calls`; `None`: all that came from it."""
+    idempotency_header: str | None = None
+    """The header by which it knows a repeated request as the same one, if it has one."""
     stream_usage: bool = True
     """Whether it takes `stream_options: {"include_usage": true}`."""
     finish_reasons: Mapping[str, str] = field(default_factory=dict)
@@ -76,13 +97,9 @@ class OpenAILike(Provider):
         )
         body = self.body(request, deployment, self.adjust(params, request))
         body.update(request.extra_body)
-        return HTTPCall(
-            "POST",
-            self._url(request, deployment),
-            self._headers(request, deployment),
-            _encode(body, request),
-            dropped,
-        )
+        content = _encode(body, request)
+        headers = self._headers(request, deployment, content)
+        return HTTPCall("POST", self._url(request, deployment), headers, content, dropped)
 
     def accepted(self, request: Request) -> frozenset[str]:
         """The names of the parameters it takes for this operation."""
@@ -101,17 +118,25 @@ class OpenAILike(Provider):
                 params[theirs] = params.pop(ours)
         return params
 
+    def message(self, message: Mapping[str, Any], deployment: Deployment) -> Mapping[str, Any]:
+        """A message as this endpoint takes it back; see `message_keys`."""
+        return returned(message, self.message_keys)
+
     def body(
         self, request: Request, deployment: Deployment, params: dict[str, Any]
     ) -> dict[str, Any]:
         """The body before `extra_body` is merged in."""
-        content = {name: getattr(request, name) for name in request.row.content}
+        content: dict[str, Any] = {name: getattr(request, name) for name in request.row.content}
+        if isinstance(request, ChatRequest):
+            content["messages"] = [self.message(m, deployment) for m in request.messages]
         body = {"model": deployment.model, **content, **params}
         if request.stream:
             body["stream"] = True
-            if self.stream_usage:
-                options = dict(params.get("stream_options") or {})
-                body["stream_options"] = {"include_usage": True, **options}
+            # A caller's options that ask for nothing leave the key out, for servers that refuse it.
+            if self.stream_usage and (
+                "stream_options" in params or "stream_options" not in request.params
+            ):
+                body["stream_options"] = {"include_usage": True, **params.get("stream_options", {})}
         return body
 
     def parse(self, body: bytes, request: Request) -> Answer:
@@ -154,17 +179,31 @@ class OpenAILike(Provider):
 
     def _url(self, request: Request, deployment: Deployment) -> str:
         base, question, query = (deployment.api_base or "").partition("?")
+        if "#" in base or "#" in query:
+            raise BadRequestError(
+                "api_base has a fragment (what follows '#'), which no server gets to see: leave "
+                "it out.",
+                model=deployment.name,
+                param="api_base",
+            )
         base = base.rstrip("/")
-        if "/" not in base.partition("://")[2]:
+        whole = next((path for path in _PATHS if base.endswith(path)), None)
+        if whole is not None:  # the address of one operation instead of the base of all
+            base = base.removesuffix(whole)
+        elif "/" not in base.partition("://")[2]:
             base += self.base_path
         return base + request.row.path + question + query
 
-    def _headers(self, request: Request, deployment: Deployment) -> dict[str, str]:
+    def _headers(self, request: Request, deployment: Deployment, body: bytes) -> dict[str, str]:
         headers = {"content-type": "application/json", "accept": "application/json", **self.headers}
         if request.stream:
             headers["accept"] = "text/event-stream"
         if deployment.api_key is not None:
             headers["authorization"] = f"Bearer {deployment.api_key}"
+        if self.idempotency_header is not None:
+            # The same for every retry; another one for another body, as a fallback model has.
+            key = f"llmroute-{request.call_id}-{crc32(body):08x}"
+            headers[self.idempotency_header.lower()] = key
         for name, value in request.extra_headers.items():
             headers[name.lower()] = value
         return headers
@@ -184,23 +223,44 @@ class OpenAILike(Provider):
             problem = exc.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, problem["loc"]))
             what = f"does not follow the protocol ({where}: {problem['msg']})"
-            raise self._not_understood(what, body, request) from exc
+            raise self._not_understood(what, body, request) from None
 
     def _not_understood(
         self, what: str, body: bytes, request: Request
     ) -> APIResponseValidationError:
-        return APIResponseValidationError(
-            f"The answer of {self.name} {what}.",
-            provider=self.name,
-            model=request.model,
-            body=decode(body),
-        )
+        message = f"The answer of {self.name} {what}."
+        return not_understood(message, body, provider=self.name, model=request.model)
+
+
+_NO_NUMBER = re.compile(rb"[:,\[](?:NaN|-?Infinity)[,}\]]")
+# The longest first, as one may end like another.
+_PATHS = sorted((row.path for row in OPERATIONS.values()), key=len, reverse=True)
 
 
 def _encode(body: Mapping[str, Any], request: Request) -> bytes:
     try:
-        return to_json(body)
+        encoded = to_json(body)
     except (PydanticSerializationError, UnicodeError) as exc:
         raise BadRequestError(
             f"The request cannot be written as JSON: {exc}", model=request.model
         ) from exc
+    if _has_no_number(encoded):
+        raise BadRequestError(
+            "The request cannot be written as JSON: it holds NaN or an infinite number, in "
+            "extra_body or in another mapping.",
+            model=request.model,
+        )
+    return encoded
+
+
+def _has_no_number(encoded: bytes) -> bool:
+    """Whether pydantic wrote a number that JSON does not have by its name, such as `NaN`."""
+    if b"NaN" not in encoded and b"Infinity" not in encoded:
+        return False
+    if not _NO_NUMBER.search(encoded):
+        return False
+    try:
+        from_json(encoded, allow_inf_nan=False)
+    except ValueError:
+        return True
+    return False  # it stands in a text

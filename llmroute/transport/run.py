@@ -11,7 +11,8 @@ from ..deployments import Deployment, shown
 from ..errors import APIError, LLMRouteError
 from ..providers import get_provider
 from ..providers.base import Call, LocalCall, MockCall
-from ..providers.failures import request_id
+from ..providers.failures import request_id, tell_redirect
+from ..redaction import Secrets, redact
 from ..routing.plan import Plan, Sleep, Step, plan
 from ..types.call_info import AttemptRecord, CallInfo
 from ..types.operation import AnswerT, ChunkT, Operation
@@ -19,9 +20,6 @@ from ..types.request import Request, TimeLimits
 from .limits import Limits
 from .sources import Body, Head
 from .streams import StreamState, Whole
-
-_SHORTEST_SECRET = 8
-"""Characters; a shorter key may be part of any text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +76,8 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
         self._started = time.monotonic()
         self._url = shown(deployment.api_base or "") or None
         self._dropped: tuple[str, ...] = ()
+        self._sent: tuple[str | None, Mapping[str, str]] = (None, {})
+        self._located: APIError | None = None
 
     def build(self) -> Call:
         """The call to make, signed if its provider signs calls."""
@@ -89,7 +89,9 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
             self._url = call.path
             return call
         self._url = shown(call.url)
-        return call if call.sign is None else call.sign(call, time.time())
+        call = call if call.sign is None else call.sign(call, time.time())
+        self._sent = call.url, call.headers
+        return call
 
     def refusal(self, head: Head, body: bytes) -> APIError:
         """The error that an answer with an error's status stands for."""
@@ -120,27 +122,41 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
     def locate(self, error: APIError) -> APIError:
         """`error` with provider, model and URL, and with what the provider adds to it.
 
-        A server may repeat the key it refuses; here it goes no further.
+        A server may repeat the key it refuses; here it goes no further. An error that was located
+        before is returned as it is.
         """
+        if error is self._located:
+            return error
         deployment = self._deployment
-        if deployment.api_key and len(deployment.api_key) >= _SHORTEST_SECRET:
-            error.hide(deployment.api_key)
+        redact(error, self._secrets())
         error.provider = error.provider or deployment.provider
-        error.model = error.model or deployment.name
+        error.model = error.model or self._provider.model_string(deployment)
         error.url = error.url or self._url
-        return self._provider.explain(error, deployment)
+        tell_redirect(error)
+        self._located = self._provider.explain(error, deployment)
+        return self._located
 
     def info(self, headers: Mapping[str, str]) -> CallInfo:
         """The facts about this attempt, which has succeeded."""
         self.record(None)
+        headers = self._secrets().hide_in_headers(headers) if headers else headers
         return CallInfo(
             provider=self._deployment.provider,
-            model=self._deployment.name,
+            model=self._provider.model_string(self._deployment),
             url=self._url,
             request_id=request_id(headers),
             headers=headers,
             dropped_params=self._dropped,
             attempts=tuple(self._run.records),
+        )
+
+    def _secrets(self) -> Secrets:
+        url, headers = self._sent
+        return Secrets.of_call(
+            api_key=self._deployment.api_key,
+            urls=(self._deployment.api_base, url),
+            extra_headers=self.job.request.extra_headers,
+            headers=headers,
         )
 
     def record(self, error: APIError | None) -> None:

@@ -54,8 +54,9 @@ class Request:
     """The model string as the caller wrote it, prefix included."""
     params: Mapping[str, JSON] = field(default_factory=dict)
     stream: bool = False
-    extra_body: Mapping[str, JSON] = field(default_factory=dict)
-    """Merged into the body last; its keys win. Not checked."""
+    extra_body: Mapping[str, JSON] = field(default_factory=dict, repr=False)
+    """Merged into the body last; its keys win. Not checked, and never shown, as options of a
+    gateway may hold a key."""
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Sent with the provider's own; may hold a key, so they are never shown."""
     unsupported: Unsupported = "raise"
