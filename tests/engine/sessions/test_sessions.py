@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls_here import PATIENT, arun, call, run, token_ids, told
+from calls_here import arun, call, patient, run, token_ids, told
 from pngs import BLUE, RED, asking, part, png
 
 from llmroute import completion, load_session, save_session
@@ -239,7 +239,7 @@ def test_running_answers_keep_their_cells(tiny_random: Path, path: Path) -> None
     wanted = call(tiny_random, [60] * 150, load=_LOAD | load, max_tokens=150)
     for _ in range(20):  # until it is still running when the session is there
         unload()
-        with open_local(wanted, PATIENT) as stream:
+        with open_local(wanted, patient()) as stream:
             events = [next(stream)]
             restored = restore(tiny_random, path, **load)
             running = loaded_models()[0].active
@@ -271,7 +271,7 @@ def test_running_answers_go_on(tiny_random: Path, path: Path) -> None:
 
 
 def test_what_runs_is_left_out(tiny_random: Path, path: Path) -> None:
-    with open_local(call(tiny_random, _STORY, max_tokens=500), PATIENT) as stream:
+    with open_local(call(tiny_random, _STORY, max_tokens=500), patient()) as stream:
         next(stream)
         assert save(tiny_random, path) == 0
     ask(tiny_random, [50] * 20)  # the one before is broken off by now
@@ -289,7 +289,7 @@ def test_a_model_that_is_being_loaded(tiny_random: Path, path: Path) -> None:
 
 
 def test_saving_waits_for_loading(tiny_random: Path, path: Path) -> None:
-    with open_local(call(tiny_random, _STORY, max_tokens=8), PATIENT) as stream:
+    with open_local(call(tiny_random, _STORY, max_tokens=8), patient()) as stream:
         assert save(tiny_random, path) == 0
         list(stream)
 
