@@ -264,7 +264,10 @@ class Scheduler:
             if choice.answer.finished:
                 self._retire(choice)
                 return
+        if choice.begins:
+            self._model.check_scores(choice.row)
         token = choice.chain.sample(self._model.context, choice.row)
+        self._model.check_score(choice.row, token)
         choice.job.completion_tokens += 1
         event = choice.answer.accept(token, lambda: self._model.logits(choice.row))
         if event is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import stat
 from array import array
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -346,7 +347,7 @@ def test_no_model_is_overwritten(tiny_random: Path, tmp_path: Path) -> None:
     assert model.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["missing/saved.session", ".", "nul\0"])
+@pytest.mark.parametrize("name", ["missing/saved.session", "nul\0"])
 def test_where_no_file_can_be(tiny_random: Path, tmp_path: Path, name: str) -> None:
     ask(tiny_random, _STORY)
     with pytest.raises(SessionFileError, match="cannot be written") as caught:
@@ -375,7 +376,7 @@ def _save_half(path: Path) -> None:
 def test_a_file_that_is_not_there(tiny_random: Path, path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"saved\.session"):
         restore(tiny_random, path)
-    with pytest.raises(SessionFileError, match="cannot be read"):
+    with pytest.raises(SessionFileError, match="no regular file"):
         restore(tiny_random, path.parent)
     assert loaded_models() == []
 
@@ -651,3 +652,44 @@ def test_random_sessions(tiny_random: Path, path: Path) -> None:
             restore(tiny_random, path, **load)
         for each in working:
             each.result()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are not files here")
+@pytest.mark.parametrize("kind", ["pipe", "link", "link to nothing", "folder", "device"])
+def test_sessions_are_regular_files(tiny_random: Path, tmp_path: Path, kind: str) -> None:
+    """Anything else is left as it is, and nobody waits for it."""
+    path, target = tmp_path / "special", tmp_path / "target"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        path = Path("/dev/fd/0") if not Path("/dev/null").exists() else _null_of_its_own(path)
+    else:
+        if kind == "link":
+            target.write_bytes(b"")
+        path.symlink_to(target)
+    before = os.lstat(path)
+    run(call(tiny_random, "Once", max_tokens=2))
+    for use in (save_session, load_session):
+        with pytest.raises(SessionFileError, match=r"is (a link|no regular file)"):
+            use(str(tiny_random), path, n_threads=1)
+    assert os.lstat(path).st_mode == before.st_mode
+    assert not target.exists() or not target.read_bytes()
+
+
+def _null_of_its_own(path: Path) -> Path:
+    """A device like /dev/null; the system's own where no other can be made."""
+    try:
+        os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    except PermissionError:  # then it cannot be replaced either
+        return Path("/dev/null")
+    return path
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\ud800", "s\0"])
+def test_sessions_with_names_that_no_file_has(tiny_random: Path, name: str) -> None:
+    run(call(tiny_random, "Once", max_tokens=2))
+    for use in (save_session, load_session):
+        with pytest.raises((SessionFileError, NotFoundError)):
+            use(str(tiny_random), name, n_threads=1)
