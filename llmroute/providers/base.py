@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from ..deployments import Deployment
 from ..errors import APIError
+from ..sse import BodySplitter, Event
 from ..types.chat import ChatCompletion
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.embedding import EmbeddingResponse
@@ -20,6 +21,10 @@ from ..types.request import Request
 from ..types.rerank import RerankResponse
 from ..types.text import TextCompletion
 from .failures import status_error
+
+EventT_co = TypeVar("EventT_co", covariant=True)
+EventT_contra = TypeVar("EventT_contra", contravariant=True)
+PieceT_contra = TypeVar("PieceT_contra", contravariant=True)
 
 Chunk: TypeAlias = ChatCompletionChunk | TextCompletion
 Completion: TypeAlias = ChatCompletion | TextCompletion | EmbeddingResponse
@@ -132,18 +137,32 @@ LocalEvent: TypeAlias = LocalToken | LocalVector | LocalUsage
 Call: TypeAlias = HTTPCall | LocalCall | MockCall
 
 
-class Decoder(Protocol):
-    """Turns a stream's events into chunks, keeping what must be remembered between them."""
+class Decoder(Generic[EventT_contra]):
+    """Turns a stream's events into chunks, keeping what must be remembered between them.
 
-    def feed(self, event: Any) -> Iterable[Chunk]:
-        """The chunks that `event` completes: an `Event` from HTTP, a `LocalEvent` from here.
+    The events are `Event`s of an HTTP answer, or `LocalEvent`s of a model in this process.
+    """
 
-        Raises `APIError` for an error event.
-        """
+    done: bool = False
+    """Whether the provider said that the stream is complete (`[DONE]`, a final event)."""
+    is_whole: bool = False
+    """Whether it was no stream but a whole answer, which is not judged by how it ends."""
+    needs_reasons: bool = True
+    """Whether every choice must have a finish reason for the stream to be whole."""
 
-    @property
-    def done(self) -> bool:
-        """Whether the provider said that the stream is complete (`[DONE]`, a final event)."""
+    def feed(self, event: EventT_contra) -> Iterable[Chunk]:
+        """The chunks that `event` completes. Raises `APIError` for an error event."""
+        raise NotImplementedError
+
+
+class Splitter(Protocol[PieceT_contra, EventT_co]):
+    """Turns the pieces of an answer, as they arrive, into the events that a decoder takes."""
+
+    def feed(self, piece: PieceT_contra) -> Iterable[EventT_co]:
+        """The events that `piece` completes. Take all of them before the next piece is fed."""
+
+    def flush(self) -> Iterable[EventT_co]:
+        """The events that the end completes."""
 
 
 class Provider:
@@ -182,13 +201,24 @@ class Provider:
     def parse(self, body: bytes, request: Request) -> Completion:
         """The answer from a body. Raises `APIResponseValidationError`.
 
-        Not asked for a `LocalCall`, whose events go through the decoder with and without
-        streaming.
+        It may also be a stream that nobody asked for. Not asked for a `LocalCall`, whose events go
+        through the decoder with and without streaming.
         """
         raise NotImplementedError
 
-    def decoder(self, request: Request) -> Decoder:
-        """A new decoder for one stream."""
+    def splitter(self, headers: Mapping[str, str]) -> Splitter[bytes, Event]:
+        """A new splitter for the body of one stream, whose headers are these.
+
+        This one looks at the body's first bytes: labels are wrong too often.
+        """
+        return BodySplitter()
+
+    def decoder(self, request: Request) -> Decoder[Event]:
+        """A new decoder for one stream of an `HTTPCall`."""
+        raise NotImplementedError
+
+    def local_decoder(self, request: Request) -> Decoder[LocalEvent]:
+        """A new decoder for the events of one `LocalCall`."""
         raise NotImplementedError
 
     def collect(

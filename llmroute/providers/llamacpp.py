@@ -11,10 +11,11 @@ from typing import Any
 
 from ..deployments import Deployment
 from ..errors import APIError, BadRequestError, UnsupportedOperationError
+from ..sse import Event
 from ..types.embedding import EmbeddingResponse
 from ..types.request import ChatRequest, EmbeddingRequest, Request, RerankRequest, TextRequest
 from ..types.rerank import RerankResponse
-from .base import Completion, HTTPCall, LocalCall, LocalEvent, Provider
+from .base import Completion, Decoder, HTTPCall, LocalCall, LocalEvent, Provider
 from .local_decoder import LocalDecoder
 from .local_vectors import embeddings, ranking
 from .openai_like import LOCAL_PARAMS, OpenAILike
@@ -114,9 +115,13 @@ class LlamaCpp(Provider):
         """The answer of a server."""
         return self._server.parse(body, request)
 
-    def decoder(self, request: Request) -> LocalDecoder:
-        """A decoder for the engine's events, and for a server's."""
-        return LocalDecoder(request, self._server.decoder(request))
+    def decoder(self, request: Request) -> Decoder[Event]:
+        """A decoder for a server's events."""
+        return self._server.decoder(request)
+
+    def local_decoder(self, request: Request) -> LocalDecoder:
+        """A decoder for the engine's events."""
+        return LocalDecoder(request)
 
     def collect(
         self, events: Sequence[LocalEvent], request: Request

@@ -2,135 +2,185 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from ..errors import APIResponseValidationError
-from ..sse import Event
-from ..types.chat_chunk import ChatCompletionChunk, ToolCallDelta
+from ..chunks import as_chunk
+from ..errors import APIError, APIResponseValidationError
+from ..sse import BARE_LINE, WHOLE_BODY, Event
+from ..types.chat import ChatCompletion
+from ..types.chat_chunk import ChatCompletionChunk
+from ..types.lenient import validate_leniently
+from ..types.embedding import EmbeddingResponse
 from ..types.request import Request
 from ..types.text import TextCompletion
-from .base import Chunk
+from .base import Chunk, Completion, Decoder
+from .call_indexes import CallIndexes
 from .failures import decode, stream_error
-from .repair import NO_INDEX, name_reasoning, repair_chunk
+from .repair import dicts, name_reasoning, repair_chunk
+
+_WITH_WORDS = ("message", BARE_LINE, "error")
+"""Names of events that must be chunks or errors; others may be there to keep a connection alive."""
 
 
-class OpenAIDecoder:
+class OpenAIDecoder(Decoder[Event]):
     """Decodes one stream; see `Decoder`.
 
     A chunk that already has the canonical shape is validated straight from its bytes; only one
     that has not is decoded, repaired and validated again.
     """
 
-    def __init__(self, request: Request, finish_reasons: Mapping[str, str]) -> None:
-        self.done = False
-        """Whether `[DONE]` has come."""
+    def __init__(
+        self,
+        request: Request,
+        finish_reasons: Mapping[str, str],
+        parse: Callable[[bytes, Request], Completion],
+        needs_reasons: bool = True,
+    ) -> None:
+        """`parse` takes an answer that is no stream."""
+        self.needs_reasons = needs_reasons
         self._request = request
         self._finish_reasons = finish_reasons
+        self._parse = parse
         self._model: type[ChatCompletionChunk] | type[TextCompletion] = (
             ChatCompletionChunk if request.operation == "chat" else TextCompletion
         )
-        self._calls: dict[int, ToolCallIndexes] = {}
+        self._calls: dict[int, CallIndexes] = {}
 
     def feed(self, event: Event) -> tuple[Chunk, ...]:
-        """The chunk in `event`. Raises `APIError` for an error event or one that is no chunk."""
-        if event.data == b"[DONE]":
-            if self.done:
-                raise self._broken("The stream was ended twice.", event.data)
-            self.done = True
-            return ()
+        """The chunk in `event`, if it has one. Raises `APIError` for an error, and for what is
+        neither a chunk nor something that keeps a connection alive."""
         if self.done:
-            raise self._broken("The stream went on after its end.", event.data)
-        if event.name == "message":
+            return ()
+        chunk: Chunk | None
+        if event.name != "message":
+            chunk = self._repaired(event)
+        else:
             try:
                 chunk = self._model.model_validate_json(event.data)
             except ValidationError:
                 chunk = self._repaired(event)
-            extra = chunk.__pydantic_extra__
-            if extra and extra.get("error"):
-                raise self._error(event)
-        else:
-            chunk = self._repaired(event)
+            else:
+                if says_more(chunk):
+                    chunk = self._repaired(event)
+        if chunk is None:
+            return ()
         if isinstance(chunk, ChatCompletionChunk):
             for choice in chunk.choices:
-                if choice.delta.__pydantic_extra__:
-                    name_reasoning(choice.delta)
-                if choice.delta.tool_calls:
-                    self._number_calls(choice.index, choice.delta.tool_calls)
+                delta = choice.delta
+                if delta.__pydantic_extra__:
+                    name_reasoning(delta)
+                if delta.tool_calls:
+                    indexes = self._calls.get(choice.index) or self._begin_calls(choice.index)
+                    for call in delta.tool_calls:
+                        indexes.place(call)
         return (chunk,)
 
-    def _repaired(self, event: Event) -> Chunk:
-        payload = self._payload(event)
-        if (error := stream_error(payload)) or event.name == "error":
-            raise error or self._broken("The stream reported an error.", event.data)
-        if not isinstance(payload, dict) or not payload.keys() & {"choices", "usage"}:
-            raise self._broken("An event of the stream is not a chunk.", event.data)
+    def _begin_calls(self, choice: int) -> CallIndexes:
+        indexes = self._calls[choice] = CallIndexes(f"call_{self._request.call_id}_{choice}")
+        return indexes
+
+    def _repaired(self, event: Event) -> Chunk | None:
+        """The chunk in an event that has not the canonical shape; `None` if it has none."""
+        if event.name == WHOLE_BODY:
+            answer = self._parse(event.data, self._request)
+            assert not isinstance(answer, EmbeddingResponse)  # they are never streamed
+            self.done = self.is_whole = True
+            return as_chunk(answer)
+        data = event.data.strip()
+        if data == b"[DONE]":
+            self.done = True
+            return None
+        if not data and event.name != "error":
+            return None
+        may_be_anything = event.name not in _WITH_WORDS
+        try:
+            payload = from_any_json(data)
+        except ValueError:
+            if may_be_anything:
+                return None
+            raise self._broken("is not JSON", data) from None
+        tells = payload.keys() & {"choices", "error", "usage"} if isinstance(payload, dict) else ()
+        if may_be_anything and not tells:
+            return None
+        if error := answer_error(payload):
+            raise error
+        if not isinstance(payload, dict) or not tells:
+            if event.name != "error" and is_harmless(payload):
+                return None
+            raise self._broken("is not a chunk", data)
         repair_chunk(payload, self._request, self._finish_reasons)
         try:
-            return self._model.model_validate(payload)
-        except ValidationError as exc:
-            raise self._broken("An event of the stream is not a chunk.", event.data) from exc
-
-    def _payload(self, event: Event) -> Any:
-        try:
-            return from_json(event.data)
-        except ValueError:
-            raise self._broken("An event of the stream is not JSON.", event.data) from None
-
-    def _error(self, event: Event) -> Exception:
-        error = stream_error(self._payload(event))
-        return error or self._broken("The stream reported an error.", event.data)
-
-    def _number_calls(self, choice: int, calls: list[ToolCallDelta]) -> None:
-        known = self._calls.setdefault(choice, ToolCallIndexes())
-        for call in calls:
-            named = bool(call.function and call.function.name)
-            call.index = known.place(call.index, call.id, named)
-            if not call.id:
-                begins = known.begins(call.index)
-                call.id = f"call_{self._request.call_id}_{choice}_{call.index}" if begins else None
-            known.note(call.index, call.id)
+            return validate_leniently(self._model, payload)
+        except ValidationError:
+            raise self._broken("is not a chunk", data) from None
 
     def _broken(self, what: str, data: bytes) -> APIResponseValidationError:
-        return APIResponseValidationError(what, model=self._request.model, body=decode(data))
+        body = decode(data)
+        return APIResponseValidationError(
+            f"An event of the stream {what}: {body}", model=self._request.model, body=body
+        )
 
 
-class ToolCallIndexes:
-    """Keeps the tool calls of one choice apart where a server's indexes do not.
+def says_more(answer: ChatCompletion | Chunk) -> bool:
+    """Whether an answer or chunk of the canonical shape has an error or a usage in the fields that
+    some providers add."""
+    extra = answer.__pydantic_extra__
+    if extra and ("error" in extra or "x_groq" in extra):
+        return True
+    for choice in answer.choices:
+        extra = choice.__pydantic_extra__
+        if extra and ("error" in extra or "usage" in extra):
+            return True
+    return False
 
-    Some servers leave the index out, others give every call index 0: a new id is a new call.
+
+def answer_error(payload: object) -> APIError | None:
+    """The error in a decoded answer or chunk, also in one of its choices; `None` if there is none.
+
+    OpenRouter reports a failure of the provider behind it with `finish_reason: "error"`.
     """
+    if isinstance(payload, list) and len(payload) == 1:
+        return answer_error(payload[0])
+    if error := stream_error(payload):
+        return error
+    for choice in dicts(payload.get("choices")) if isinstance(payload, dict) else ():
+        reason = choice.get("finish_reason")
+        failed = isinstance(reason, str) and reason.lower() == "error"
+        said = choice.get("error") or (failed and "The provider ended the answer with an error.")
+        if said:
+            error = stream_error({"error": said if isinstance(said, dict | str) else str(said)})
+            assert error is not None  # it is made of what is not empty
+            error.body = payload
+            return error
+    return None
 
-    def __init__(self) -> None:
-        self._ids: dict[int, str | None] = {}
-        self._moved: dict[int, int] = {}
 
-    def place(self, index: int, call_id: str | None, named: bool) -> int:
-        """The index a delta really belongs to; `named` says that it has the function's name."""
-        if index == NO_INDEX:
-            return self._find(call_id, named)
-        if call_id and self._ids.get(index, call_id) != call_id:
-            self._moved[index] = self._find(call_id, named)
-        elif call_id:
-            self._moved.pop(index, None)
-        return self._moved.get(index, index)
+def is_harmless(payload: object) -> bool:
+    """Whether an event that is no chunk says nothing that a reader must know: `{}`, a ping."""
+    if not isinstance(payload, dict):
+        return payload is None or payload == [] or payload == ""
+    if payload.keys() & {"base_resp", "detail", "errors", "msg"} or payload.get("success") is False:
+        return False
+    return "message" not in payload or str(payload.get("type", "error")).lower() != "error"
 
-    def begins(self, index: int) -> bool:
-        """Whether nothing of this call has come yet."""
-        return index not in self._ids
 
-    def note(self, index: int, call_id: str | None) -> None:
-        """Remembers that a delta of this call has come."""
-        if call_id or index not in self._ids:
-            self._ids[index] = call_id
+def from_any_json(data: bytes) -> Any:
+    """Decoded JSON. Halves of characters, which some servers send where they cut a text, become
+    U+FFFD. Raises `ValueError` for anything else that is no JSON."""
+    try:
+        return from_json(data)
+    except ValueError:
+        if b"\\u" not in data and data.isascii():
+            raise
+    import json  # only for what pydantic's parser refuses
 
-    def _find(self, call_id: str | None, named: bool) -> int:
-        """Where an id was seen; a new index for a new id or name, else the latest."""
-        for index, known in self._ids.items():
-            if call_id and known == call_id:
-                return index
-        latest = max(self._ids, default=-1)
-        return latest + 1 if call_id or named or latest < 0 else latest
+    try:
+        decoded = json.loads(data.decode("utf-8", "replace"))
+        text = json.dumps(decoded, ensure_ascii=False)
+        return from_json(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
