@@ -22,7 +22,7 @@ from typing import Any
 from engine_peers import AT_ONCE, find_server
 from engine_worker import SERVER, TALKS
 
-from llmroute.engine import machine
+from llmroute.engine.memory import machine
 
 _WORKER = Path(__file__).with_name("engine_worker.py")
 

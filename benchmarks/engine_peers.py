@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from llmroute.engine import native
-from llmroute.engine.batch import Batch
+from llmroute.engine.model.batch import Batch
 from llmroute.providers.base import LocalCall, LocalToken
 from llmroute.transport.local import open_local
 from llmroute.types.request import TimeLimits

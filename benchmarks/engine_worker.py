@@ -20,9 +20,9 @@ from typing import Any
 
 from engine_peers import Ask, Server, ask_bare, ask_engine, ask_lock, ask_without_cache, text_of
 
-from llmroute.engine.chain import SamplerChain
-from llmroute.engine.model import Model
-from llmroute.engine.scheduler import Scheduler
+from llmroute.engine.answers.chain import SamplerChain
+from llmroute.engine.batching.scheduler import Scheduler
+from llmroute.engine.model.model import Model
 from llmroute.testing.tiny_gguf import write_scripted
 
 SERVER = "llama.cpp's server"

@@ -13,18 +13,12 @@ from .version import __version__ as __version__
 
 # Where each public name lives; `__init__.pyi` tells type checkers the same.
 _HOMES = {
-    "api": (
-        "acompletion",
-        "aembedding",
-        "arerank",
-        "atext_completion",
-        "completion",
-        "embedding",
-        "rerank",
-        "text_completion",
-    ),
-    "engine.files": ("register_local_model",),
-    "engine.loaded": ("LoadedModel",),
+    "calls.chat": ("acompletion", "completion"),
+    "calls.embedding": ("aembedding", "embedding"),
+    "calls.rerank": ("arerank", "rerank"),
+    "calls.text": ("atext_completion", "text_completion"),
+    "engine.gguf.files": ("register_local_model",),
+    "engine.loaded_model": ("LoadedModel",),
     "errors": (
         "APIConnectionError",
         "APIError",
@@ -78,7 +72,8 @@ _HOMES = {
     "types.chat": ("ChatCompletion", "Message"),
     "types.chat_chunk": ("ChatCompletionChunk",),
     "types.embedding": ("EmbeddingResponse",),
-    "types.request": ("ChatParams", "TimeLimits"),
+    "types.chat_request": ("ChatParams",),
+    "types.request": ("TimeLimits",),
     "types.rerank": ("RerankResponse",),
     "types.text": ("TextCompletion",),
     "types.usage": ("Usage",),

@@ -3,14 +3,14 @@
     LLMRouteError
     ├── APIError                            something about a call
     │   ├── APIConnectionError              no answer: refused, reset, DNS, TLS
-    │   │   └── APITimeoutError             no answer in time (also named Timeout)
+    │   │   └── APITimeoutError             no answer in time; also named Timeout
     │   ├── APIStatusError                  the provider answered with an error
     │   │   ├── BadRequestError             400, and every other 4xx without a class of its own
     │   │   │   ├── ContextWindowExceededError
     │   │   │   ├── ContentPolicyViolationError
     │   │   │   ├── UnsupportedParamsError
     │   │   │   ├── UnsupportedOperationError
-    │   │   │   ├── ModelFileError          a local file that is no usable model
+    │   │   │   ├── ModelFileError          a local file that is not a usable model
     │   │   │   └── SessionFileError        a saved session that is damaged or does not fit
     │   │   ├── AuthenticationError         401, and a missing key
     │   │   ├── PermissionDeniedError       403
@@ -26,18 +26,18 @@
     │   │       │   └── ModelUnloadedError  unload() was called while the call ran
     │   │       └── GatewayTimeoutError     504
     │   ├── APIResponseValidationError      an answer that is not what the protocol says
-    │   └── StreamInterruptedError          a stream that broke off; carries what had arrived
-    ├── BudgetExceededError
+    │   └── StreamInterruptedError          a stream that broke off; carries what had come before
+    ├── BudgetExceededError                 a spending limit is reached
     └── MissingExtraError                   an optional package is not installed
 
 The class is decided by the HTTP status, then by the provider's error code, never by the wording of
-a message. Every error can be pickled and copied.
+a message. Every error can be pickled and copied. None of them shows a key: see `redaction.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 if TYPE_CHECKING:
     from .types.call_info import AttemptRecord
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 
 APIErrorT = TypeVar("APIErrorT", bound="APIError")
+
+_LIMITS = frozenset({"total", "connect", "first_token", "idle", "read", "write", "pool", "timeout"})
+"""Names of time limits: those of `TimeLimits`, and those of httpx's and OpenAI's `Timeout`."""
 
 
 class LLMRouteError(Exception):
@@ -88,39 +91,36 @@ class APIError(LLMRouteError):
         retry_after: float | None = None,
         headers: Mapping[str, str] | None = None,
         body: object = None,
+        type: str | None = None,
+        provider_message: str = "",
     ) -> None:
         super().__init__(message)
+        self.provider_message = provider_message
+        """The provider's own words, as they stand in `message`; `""` if it did not say any."""
         self.provider = provider
         """The provider prefix, such as `"meta_llama"`."""
         self.model = model
-        """The model string of the call."""
+        """`provider/model` of the deployment that was called."""
         self.url = url
         """Where the call went, without query or key; a path for a local model."""
         self.status_code = status_code if status_code is not None else self.default_status
         """The HTTP status; for an error found before sending, the status a server would give."""
         self.code = code
-        """The provider's error code."""
+        """The provider's error code; its `type` if it has no code."""
+        self.type = type
+        """The provider's word for the kind of error, such as `"invalid_request_error"`."""
         self.param = param
         """The parameter at fault, where known."""
         self.request_id = request_id
         """The provider's id of the request, for its support."""
         self.retry_after = retry_after
-        """Seconds the server asked to wait; `None` if it did not say."""
+        """Seconds the server asked to wait; `None` if it did not say. It may be hours."""
         self.headers = dict(headers or {})
         """Response headers, names in lower case."""
         self.body = body
-        """The answer's body, decoded if it was JSON."""
+        """The answer's body, decoded if it was JSON; of more than 64 kB, the beginning as text."""
         self.attempts: tuple[AttemptRecord, ...] = ()
         """Every try of the call, in order."""
-
-    def hide(self, secret: str) -> None:
-        """Takes `secret` out of what the server said, also in the errors this one came from."""
-        self.message = _without(secret, self.message)
-        self.args = (self.message,)
-        self.headers = _without(secret, self.headers)
-        self.body = _without(secret, self.body)
-        if isinstance(self.__cause__, APIError):
-            self.__cause__.hide(secret)
 
     def recast(self, kind: type[APIErrorT], message: str) -> APIErrorT:
         """An error of another class with the same facts, caused by this one."""
@@ -130,19 +130,9 @@ class APIError(LLMRouteError):
         return error
 
     def __str__(self) -> str:
-        where = " at ".join(part for part in (self.model, self.url) if part)
+        where = " at ".join(f"{part:.300}" for part in (self.model, self.url) if part)
         tried = f", {len(self.attempts)} attempts" if len(self.attempts) > 1 else ""
         return f"{self.message} [{where}{tried}]" if where else self.message
-
-
-def _without(secret: str, value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace(secret, "***")
-    if isinstance(value, Mapping):
-        return {key: _without(secret, item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without(secret, item) for item in value]
-    return value
 
 
 class APIConnectionError(APIError):
@@ -154,7 +144,18 @@ class APITimeoutError(APIConnectionError):
 
     default_status = 408
     is_total: bool = False
-    """Whether it was the limit of the whole call, so that no time is left for another try."""
+    """Whether it was the limit of the whole call, so that no time is left for another attempt."""
+
+    def __new__(cls, *args: object, **facts: object) -> Self:
+        """Catches `Timeout(total=5)`: the limits of a call are another class."""
+        limits = facts.keys() & _LIMITS
+        if limits or (args and not isinstance(args[0], str)):
+            given = f"{min(limits)}=" if limits else ""
+            raise TypeError(
+                "Timeout is the error that is raised when a time limit passes; the limits of a call"
+                f" are timeout=TimeLimits({given}...), from llmroute import TimeLimits."
+            )
+        return super().__new__(cls)
 
 
 class APIStatusError(APIError):
@@ -162,13 +163,13 @@ class APIStatusError(APIError):
 
 
 class BadRequestError(APIStatusError):
-    """The request is wrong; sending it again won't help."""
+    """The request is wrong; sending it again does not help."""
 
     default_status = 400
 
 
 class ContextWindowExceededError(BadRequestError):
-    """Prompt and answer don't fit the model's context window."""
+    """Prompt and answer do not fit into the model's context window."""
 
 
 class ContentPolicyViolationError(BadRequestError):
@@ -176,15 +177,15 @@ class ContentPolicyViolationError(BadRequestError):
 
 
 class UnsupportedParamsError(BadRequestError):
-    """A parameter is unknown, or this provider does not take it."""
+    """A parameter is unknown, or this provider does not support it."""
 
 
 class UnsupportedOperationError(BadRequestError):
-    """This provider has no such operation (embeddings, images, tools, ...)."""
+    """This provider does not support the operation (embeddings, images, tools, ...)."""
 
 
 class ModelFileError(BadRequestError):
-    """A local file is not a model this machine can load."""
+    """A local file is not a model that this machine can load."""
 
 
 class SessionFileError(BadRequestError):
@@ -204,7 +205,7 @@ class PermissionDeniedError(APIStatusError):
 
 
 class ProviderRetiredError(PermissionDeniedError):
-    """The provider ended this service; the message names the ways on."""
+    """The provider ended this service; the message lists the alternatives."""
 
 
 class NotFoundError(APIStatusError):
@@ -256,7 +257,7 @@ class ServiceUnavailableError(InternalServerError):
 
 
 class ModelUnloadedError(ServiceUnavailableError):
-    """The local model was unloaded while the call ran; not tried again by itself."""
+    """The local model was unloaded while the call ran; such a call is not retried."""
 
 
 class GatewayTimeoutError(InternalServerError):
@@ -266,25 +267,32 @@ class GatewayTimeoutError(InternalServerError):
 
 
 class APIResponseValidationError(APIError):
-    """The answer is not what the provider's protocol says, or what was asked for; `body` has it."""
+    """The answer does not follow the provider's protocol, or is not what was asked for.
+
+    `body` is the answer.
+    """
 
     is_whole: bool = False
-    """Whether the answer came to its end, but is not valid under the schema asked for."""
+    """Whether the answer is complete, but not valid under the schema that was asked for."""
 
 
 class StreamInterruptedError(APIError):
-    """A stream broke off before its end; `partial` holds what had arrived."""
+    """A stream broke off before its end; `partial` is the answer up to there."""
 
     partial: ChatCompletion | TextCompletion | None = None
-    """What had arrived, with `finish_reason=None` in the choices that did not finish."""
+    """What had come, with `finish_reason=None` in the choices that did not finish."""
 
 
 class BudgetExceededError(LLMRouteError):
-    """A spending limit is reached."""
+    """A spending limit is reached.
+
+    No call raises it yet, since there are no limits yet; it has its name here so that `except`
+    lines written for LiteLLM can be taken over.
+    """
 
 
 class MissingExtraError(LLMRouteError, ImportError):
-    """An optional package is not installed; the message has the pip command."""
+    """An optional package is not installed; the message gives the pip command."""
 
     def __init__(self, extra: str, purpose: str) -> None:
         LLMRouteError.__init__(
@@ -293,7 +301,7 @@ class MissingExtraError(LLMRouteError, ImportError):
         self.extra = extra
 
 
-# The names LiteLLM's and the OpenAI SDK's users know.
+# The names in LiteLLM and in the OpenAI SDK.
 Timeout = APITimeoutError
 OpenAIError = LLMRouteError
 
@@ -320,9 +328,9 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
 def error_class(status: int) -> type[APIError]:
     """The class for an HTTP status.
 
-    408 is a timeout; 4xx without a class of its own is `BadRequestError`, 5xx is
-    `InternalServerError`, and a status that is no error at all (a redirect that could not be
-    followed) is a plain `APIStatusError`.
+    408 is a timeout; another 4xx without a class of its own is `BadRequestError`, another 5xx
+    `InternalServerError`, and a status below 400 (a redirect that could not be followed) a plain
+    `APIStatusError`.
     """
     if status == APITimeoutError.default_status:
         return APITimeoutError

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .engine.loaded import LoadedModel
+from .engine.loaded_model import LoadedModel
 from .errors import LLMRouteError
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def save_session(model: str, path: str | os.PathLike[str], **model_kwargs: Any) 
     `SessionFileError` where the file cannot be written.
     """
     pool, name = _pool(), _name(model)
-    from .engine import session  # the engine, see above
     from .engine.job import located
+    from .engine.sessions import session  # the engine, see above
 
     try:
         return session.save(pool.find(name, model_kwargs), Path(path).expanduser())
@@ -70,8 +70,8 @@ def load_session(model: str, path: str | os.PathLike[str], **model_kwargs: Any) 
     llama-cpp-python; the model stays as it was then.
     """
     pool, name = _pool(), _name(model)
-    from .engine import session, session_file  # the engine, see above
     from .engine.job import located
+    from .engine.sessions import file as session_file, session  # the engine, see above
 
     try:
         with session_file.read_session(Path(path).expanduser()) as file:

@@ -11,8 +11,8 @@ from typing import Any
 
 from .costs import Cost, completion_cost, cost_per_token
 from .deployments import split_model
-from .engine.files import find_model
-from .engine.gguf import read_header
+from .engine.gguf.check import read_header
+from .engine.gguf.files import find_model
 from .errors import MissingExtraError
 from .local_models import context_window
 from .model_info import ModelInfo

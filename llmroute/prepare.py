@@ -1,43 +1,28 @@
-"""From the arguments of a call to a job: everything that is checked before anything is sent."""
+"""What all calls check before anything is sent: options, parameters, time limits, retries."""
 
 from __future__ import annotations
 
 import functools
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from typing import Any, cast, get_args
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from .deployments import Deployment
 from .errors import BadRequestError, UnsupportedOperationError, UnsupportedParamsError
 from .providers import get_provider
+from .providers.base import Provider
 from .providers.mock import ANSWER
 from .providers.params import did_you_mean
 from .resolve import resolve
-from .schemas import response_format
-from .transport.drive import Job
-from .types.base import Model
-from .types.request import (
-    ChatParams,
-    ChatRequest,
-    EmbeddingParams,
-    EmbeddingRequest,
-    Request,
-    RerankParams,
-    RerankRequest,
-    TextParams,
-    TextRequest,
-    TimeLimits,
-    Unsupported,
-)
+from .transport.run import Job
+from .types.operation import AnswerT, ChunkT, Operation
+from .types.request import Request, TimeLimits, Unsupported
 
 DEFAULT_RETRIES = 2
-
-# What a message from an answer carries that a provider takes back.
-_MESSAGE_KEYS = ("role", "content", "refusal", "tool_calls", "function_call", "reasoning_content")
 
 
 class CallOptions(TypedDict, total=False):
@@ -64,85 +49,76 @@ class CallOptions(TypedDict, total=False):
     """What to do with a parameter the provider does not take: `"raise"`, `"drop"`, `"pass"`."""
     drop_params: bool | None
     """`True` is `unsupported="drop"`."""
+    allow_missing_finish_reason: bool | None
+    """`True` takes a stream that ends with `[DONE]` but never says why; its reason stays `None`."""
     client: Any
     """Your own `httpx.Client` (`httpx.AsyncClient` for async calls), used as it is configured."""
+
+
+class Common(TypedDict):
+    """The fields that the requests of all operations share."""
+
+    model: str
+    params: dict[str, Any]
+    extra_body: Mapping[str, Any]
+    extra_headers: Mapping[str, str]
+    unsupported: Unsupported
+    allow_missing_finish_reason: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The checked arguments of a call; its own function makes the request of them."""
+
+    provider: Provider
+    common: Common
+    _deployments: Sequence[Deployment]
+    _options: CallOptions
+
+    def job(self, row: Operation[AnswerT, ChunkT], request: Request) -> Job[AnswerT, ChunkT]:
+        """The job of sending `request`."""
+        options = self._options
+        return Job(
+            row,
+            request,
+            self._deployments,
+            _retries(options),
+            _time_limits(options),
+            options.get("client"),
+        )
 
 
 _TEXTS = ("api_key", "api_base", "base_url")
 _UNSUPPORTED = get_args(Unsupported)
 _CHECKED = {*_TEXTS, "extra_body", "extra_headers", "model_kwargs", "unsupported"}
 _OPTIONS = frozenset(CallOptions.__annotations__)
-_SHAPES: dict[str, Any] = {"chat": ChatParams, "text": TextParams, "embedding": EmbeddingParams}
-_SHAPES["rerank"] = RerankParams
-_PARAMS = {operation: frozenset(shape.__annotations__) for operation, shape in _SHAPES.items()}
 
 
-def chat_job(model: str, messages: object, stream: bool, given: dict[str, Any]) -> Job:
-    """The job of a chat call. Raises `BadRequestError` and its kin for anything wrong."""
-    return _job(ChatRequest, model, stream, given, messages=_messages(messages, model))
+def prepare(row: Operation[Any, Any], model: str, given: Mapping[str, object]) -> Prepared:
+    """Checks the arguments of a call to `model`.
 
-
-def text_job(model: str, prompt: object, stream: bool, given: dict[str, Any]) -> Job:
-    """The job of a text completion."""
-    return _job(TextRequest, model, stream, given, prompt=_inputs(prompt, "prompt", model))
-
-
-def embedding_job(model: str, inputs: object, given: dict[str, Any]) -> Job:
-    """The job of an embedding call."""
-    return _job(EmbeddingRequest, model, False, given, input=_inputs(inputs, "input", model))
-
-
-def rerank_job(model: str, query: object, documents: object, given: dict[str, Any]) -> Job:
-    """The job of a call that ranks documents."""
-    if not isinstance(query, str) or not query:
-        raise BadRequestError("query must be a text.", model=model, param="query")
-    texts = documents if isinstance(documents, list | tuple) else ()
-    if not texts or not all(isinstance(text, str) and text for text in texts):
-        raise BadRequestError(
-            "documents must be a list of at least one text.", model=model, param="documents"
-        )
-    top_n = given.get("top_n")
-    if isinstance(top_n, int) and top_n < 1:
-        raise BadRequestError(f"top_n={top_n} must be at least 1.", model=model, param="top_n")
-    job = _job(RerankRequest, model, False, given, query=query, documents=list(texts))
-    for deployment in job.deployments:
-        if not get_provider(deployment.provider).reranks:
-            raise UnsupportedOperationError(
-                f"{deployment.provider} does not rank documents; llamacpp does, with a model made "
-                "for that.",
-                provider=deployment.provider,
-                model=model,
-            )
-    return job
-
-
-def _job(
-    kind: type[Request], model: str, stream: bool, given: dict[str, Any], **content: Any
-) -> Job:
+    Raises `BadRequestError` or a subclass of it for anything wrong, and `AuthenticationError`
+    where a key is needed and missing.
+    """
     _check_options(given, model)
     options = cast(CallOptions, {k: v for k, v in given.items() if k in _OPTIONS})
-    params = {k: v for k, v in given.items() if k not in _OPTIONS and v is not None}
+    params: dict[str, Any] = {k: v for k, v in given.items() if k not in _OPTIONS and v is not None}
     deployment = _deployment(model, options)
-    _check_params(kind, params, options, deployment)
-    if isinstance(params.get("response_format"), type):
-        params["response_format"] = response_format(params["response_format"])
-    request: Request = kind(
+    provider = get_provider(deployment.provider)
+    _check_operation(row, provider, model)
+    _check_params(row, params, options, deployment, provider)
+    common = Common(
         model=model,
         params=params,
-        stream=bool(stream),
         extra_body=options.get("extra_body") or {},
         extra_headers=options.get("extra_headers") or {},
         unsupported="drop" if options.get("drop_params") else options.get("unsupported", "raise"),
-        **content,
+        allow_missing_finish_reason=bool(options.get("allow_missing_finish_reason")),
     )
-    if isinstance(request, ChatRequest) and get_provider(deployment.provider).exact_counts:
-        from .tokens import check_context_window  # with the registry, more than most calls need
-
-        check_context_window(request)
-    return Job(request, (deployment,), _retries(options), _timeout(options), options.get("client"))
+    return Prepared(provider, common, (deployment,), options)
 
 
-def _check_options(given: Mapping[str, Any], model: str) -> None:
+def _check_options(given: Mapping[str, object], model: str) -> None:
     for name in given.keys() & _CHECKED:
         if wrong := _wrong_option(name, given[name]):
             raise BadRequestError(f"{wrong}.", model=model, param=name)
@@ -153,9 +129,9 @@ def _wrong_option(name: str, value: object) -> str:
     if name == "unsupported":
         words = " or ".join(map(repr, _UNSUPPORTED))
         return "" if value in _UNSUPPORTED else f"unsupported={value!r:.100} must be {words}"
-    kind, told = (str, "text") if name in _TEXTS else (Mapping, "mapping")
+    kind, word = (str, "text") if name in _TEXTS else (Mapping, "mapping")
     if value is not None and not isinstance(value, kind):
-        return f"{name} must be a {told}, not {type(value).__name__}"
+        return f"{name} must be a {word}, not {type(value).__name__}"
     if name == "extra_headers" and isinstance(value, Mapping):
         texts = all(isinstance(text, str) for item in value.items() for text in item)
         return "" if texts else "extra_headers must be texts, names and values"
@@ -175,10 +151,24 @@ def _deployment(model: str, options: CallOptions) -> Deployment:
     )
 
 
+def _check_operation(row: Operation[Any, Any], provider: Provider, model: str) -> None:
+    if row.name not in provider.operations:
+        raise UnsupportedOperationError(
+            f"{provider.name} has no {row.name} operation; it has: "
+            f"{', '.join(provider.operations)}.",
+            provider=provider.name,
+            model=model,
+        )
+
+
 def _check_params(
-    kind: type[Request], params: dict[str, Any], options: CallOptions, deployment: Deployment
+    row: Operation[Any, Any],
+    params: dict[str, Any],
+    options: CallOptions,
+    deployment: Deployment,
+    provider: Provider,
 ) -> None:
-    known = _PARAMS[kind.operation] | get_provider(deployment.provider).extra_params
+    known = row.param_names | provider.extra_params
     unknown = [name for name in params if name not in known]
     if unknown and options.get("unsupported") != "pass":
         near = did_you_mean(unknown[0], known | _OPTIONS)
@@ -190,7 +180,7 @@ def _check_params(
             param=unknown[0],
         )
     try:
-        _checker(kind.operation).validate_python(params)
+        _checker(row).validate_python(params)
     except ValidationError as exc:
         problem = exc.errors(include_url=False)[0]
         name = ".".join(str(part) for part in problem["loc"][:1])
@@ -203,8 +193,8 @@ def _check_params(
 
 
 @functools.cache
-def _checker(operation: str) -> TypeAdapter[Any]:
-    return TypeAdapter(_SHAPES[operation])
+def _checker(row: Operation[Any, Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(row.params)
 
 
 def _retries(options: CallOptions) -> int:
@@ -218,7 +208,7 @@ def _retries(options: CallOptions) -> int:
     return retries
 
 
-def _timeout(options: CallOptions) -> TimeLimits:
+def _time_limits(options: CallOptions) -> TimeLimits:
     timeout = options.get("timeout")
     if timeout is None:
         return TimeLimits()
@@ -238,72 +228,8 @@ def _timeout(options: CallOptions) -> TimeLimits:
 
 
 def _is_seconds(value: object) -> bool:
-    """Whether it is a limit that can be waited for; `None` is none."""
+    """Whether it is a limit that can be waited for; `None` is no limit."""
     if value is None:
         return True
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and 0 < cast(float, value) <= threading.TIMEOUT_MAX
-
-
-_CONTENT_TYPES = (str, list, tuple, Mapping)
-
-
-def _messages(messages: object, model: str) -> Sequence[Mapping[str, Any]]:
-    if isinstance(messages, str):
-        return [{"role": "user", "content": messages}]
-    if not isinstance(messages, Sequence) or not messages:
-        raise BadRequestError(
-            "messages must be a text or a list of at least one message, such as "
-            f'[{{"role": "user", "content": "Hello"}}], not {messages!r:.100}.',
-            model=model,
-            param="messages",
-        )
-    plain = [m if type(m) is dict else _plain(m, model) for m in messages]
-    for position, message in enumerate(plain):
-        _check_message(position, message, model)
-    return plain
-
-
-def _plain(message: object, model: str) -> dict[str, Any]:
-    """A message object as a dict that can be sent: ours, OpenAI's, or any mapping."""
-    if isinstance(message, Model):
-        carried = message.to_dict()
-        kept = {k: carried[k] for k in _MESSAGE_KEYS if carried.get(k) is not None}
-        if "id" in (carried.get("audio") or ()):  # OpenAI takes what it said by its id
-            kept["audio"] = {"id": carried["audio"]["id"]}
-        return kept | {"content": carried.get("content")}
-    if isinstance(message, Mapping):
-        return dict(message)
-    if isinstance(message, BaseModel):
-        return message.model_dump(mode="json", exclude_none=True)
-    raise BadRequestError(
-        f"A message must be a dict or a message object, not {type(message).__name__}.",
-        model=model,
-        param="messages",
-    )
-
-
-def _check_message(position: int, message: Mapping[str, Any], model: str) -> None:
-    role, content = message.get("role"), message.get("content")
-    if not isinstance(role, str) or not role:
-        what = f' has no "role", such as "user": {message!r:.200}'
-    elif content is not None and not isinstance(content, _CONTENT_TYPES):
-        what = f'["content"] must be a text or a list of parts, not {content!r:.100}'
-    elif content is None and role in ("user", "system", "developer", "tool"):
-        what = f' of role "{role}" has no "content"'
-    else:
-        return
-    where = f"messages[{position}]"
-    raise BadRequestError(f"{where}{what}.", model=model, param=where)
-
-
-def _inputs(value: object, name: str, model: str) -> Any:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Sequence) and value and not isinstance(value, bytes):
-        return list(value)
-    raise BadRequestError(
-        f"{name} must be a text or a list of at least one, not {value!r:.100}.",
-        model=model,
-        param=name,
-    )

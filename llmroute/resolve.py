@@ -6,13 +6,11 @@ variables and goes to the provider's own host; a key the caller passes goes wher
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
-from .deployments import Deployment, shown, split_model
+from .deployments import Deployment, origin, shown, shown_server, split_model
 from .errors import AuthenticationError, BadRequestError
 from .providers import get_provider
 from .providers.base import Provider
@@ -74,14 +72,15 @@ def _base(
             model=model,
         )
     base = base.strip().rstrip("/")
-    if _origin(base) is None:
+    if origin(base) is None:
+        server = shown_server(base)
         raise BadRequestError(
-            f"{shown(base)!r} is not a URL to call: it must begin with http:// or https:// and "
-            "name a host.",
+            f"api_base{f' ({server} ...)' if server else ''} is not a URL to call: it must begin "
+            "with http:// or https:// and name a host.",
             provider=provider.name,
             model=model,
         )
-    return base, any(_origin(base) == _origin(url) for url in own)
+    return base, any(origin(base) == origin(url) for url in own)
 
 
 def _key(
@@ -93,16 +92,3 @@ def _key(
 def _first(names: Sequence[str], environ: Mapping[str, str]) -> str | None:
     """The first variable that is set and not empty."""
     return next((environ[name].strip() for name in names if environ.get(name, "").strip()), None)
-
-
-@functools.lru_cache(maxsize=256)
-def _origin(url: str) -> tuple[str, str, int | None] | None:
-    """Scheme, host and port; `None` if this is no URL to call."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return None
-    return parts.scheme, parts.hostname, port

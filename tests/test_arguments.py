@@ -15,7 +15,7 @@ from servers import ScriptedServer
 
 import llmroute
 from llmroute import Message, TimeLimits
-from llmroute.prepare import chat_job
+from llmroute.calls.chat import chat_job
 
 HI = [{"role": "user", "content": "hi"}]
 NOWHERE = "http://127.0.0.1:9/v1"
@@ -249,7 +249,7 @@ def test_messages_of_other_kinds() -> None:
     ids=["none", "seconds", "ours", "httpx"],
 )
 def test_timeouts(given: Any, expected: TimeLimits) -> None:
-    assert chat_job("openai/m", HI, False, {"timeout": given, "api_base": NOWHERE}).timeout == (
+    assert chat_job("openai/m", HI, False, {"timeout": given, "api_base": NOWHERE}).time_limits == (
         expected
     )
 

@@ -16,7 +16,7 @@ import pytest
 from servers import ScriptedServer, chunked
 
 import llmroute
-from llmroute.transport import network
+from llmroute.transport.http import network
 
 MESSAGES = [
     {"role": "system", "content": "You are a helpful assistant."},

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import llmroute
 from llmroute import registry
 from llmroute.costs import Cost, completion_cost, cost_per_token
 from llmroute.errors import BadRequestError
@@ -169,3 +170,9 @@ def test_the_model_of_the_call_is_the_default() -> None:
     answer = completion(used(1_000_000, 0))
     answer._call_info = CallInfo(provider="cost-test", model="cost-test/plain")
     assert completion_cost(answer) == 2.0
+
+
+def test_a_mocked_answer_is_of_the_model_that_would_have_been_called() -> None:
+    answer = llmroute.completion("openai/gpt-4o", "Hello", mock_response="Hi")
+    assert answer.call_info is not None
+    assert answer.call_info.model == "openai/gpt-4o"

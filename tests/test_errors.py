@@ -7,8 +7,7 @@ import pickle
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from llmroute import errors
 from llmroute.deployments import Deployment
@@ -16,7 +15,7 @@ from llmroute.providers.failures import retry_after, status_error, stream_error
 from llmroute.providers.gateways import GATEWAYS
 from llmroute.types.call_info import AttemptRecord
 from llmroute.types.chat import ChatCompletion
-from llmroute.types.request import ChatRequest
+from llmroute.types.chat_request import ChatRequest
 
 BY_STATUS = {
     400: errors.BadRequestError,

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from llmroute.errors import (
     BadRequestError,
@@ -23,6 +22,7 @@ from llmroute.errors import (
     NotFoundError,
 )
 from llmroute.registry import get_model_info
+from llmroute.runtime import Runtime, use
 from llmroute.tokens import (
     TokenCount,
     check_context_window,
@@ -30,11 +30,10 @@ from llmroute.tokens import (
     token_counter,
     trim_messages,
 )
-from llmroute.tokens import counter as counter_module
 from llmroute.tokens.images import MOST_IMAGE_TOKENS, data_uri_size, image_tokens
 from llmroute.tokens.vocabulary import VOCABULARIES, find, load
 from llmroute.types.chat import Message
-from llmroute.types.request import ChatRequest
+from llmroute.types.chat_request import ChatRequest
 
 WIRE = Path(__file__).parent / "wire" / "llama_api"
 GOLDEN = json.loads((WIRE / "token_golden.json").read_text())
@@ -316,9 +315,9 @@ def words_counter() -> Iterator[Callable[..., TokenCount]]:
         content = text if text is not None else " ".join(m["content"] for m in messages)
         return TokenCount(len(content.split()), "words", exact=True)
 
-    register_counter("words", count)
-    yield count
-    del counter_module._counters["words"]
+    with use(Runtime()):
+        register_counter("words", count)
+        yield count
 
 
 @pytest.mark.usefixtures("words_counter")
@@ -439,7 +438,7 @@ def test_images_count_by_their_size_not_by_their_data() -> None:
 def test_a_short_prompt_loads_no_tokenizer() -> None:
     code = (
         "import sys; from llmroute.tokens import check_context_window as check;"
-        "from llmroute.types.request import ChatRequest;"
+        "from llmroute.types.chat_request import ChatRequest;"
         "messages = [{'role': 'user', 'content': 'a' * 99999}];"
         f"check(ChatRequest(model={SCOUT!r}, messages=messages));"
         "print('tiktoken' in sys.modules)"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, overload
+import warnings
+from collections.abc import Collection, Iterable
+from typing import Any, TypeVar, overload
 
+from ..errors import StreamInterruptedError
+from ..types.call_info import Answer
 from ..types.chat import ChatCompletion
 from ..types.chat_chunk import ChatCompletionChunk
-from ..types.embedding import EmbeddingResponse
-from ..types.request import ChatRequest, Request, TextRequest
-from ..types.text import TextCompletion
-from .assembler import Assembler
+from ..types.chat_request import ChatRequest
+from ..types.request import Request
+from ..types.text import TextCompletion, TextRequest
+from .assembler import Assembler as Assembler
 from .chat import ChatAssembler, as_chunk as chat_chunk
+from .decoder import Chunk as Chunk, Decoder as Decoder
 from .text import TextAssembler
+
+EventT = TypeVar("EventT")
 
 
 @overload
@@ -42,9 +48,49 @@ def as_chunk(answer: ChatCompletion) -> ChatCompletionChunk: ...
 @overload
 def as_chunk(answer: TextCompletion) -> TextCompletion: ...
 @overload
-def as_chunk(answer: EmbeddingResponse) -> EmbeddingResponse: ...
-def as_chunk(
-    answer: ChatCompletion | TextCompletion | EmbeddingResponse,
-) -> ChatCompletionChunk | TextCompletion | EmbeddingResponse:
+def as_chunk(answer: Answer) -> ChatCompletionChunk | Answer: ...
+def as_chunk(answer: Answer) -> ChatCompletionChunk | Answer:
     """A whole answer as the one chunk of a stream."""
     return chat_chunk(answer) if isinstance(answer, ChatCompletion) else answer
+
+
+def assembled(
+    decoder: Decoder[EventT],
+    events: Iterable[EventT],
+    request: Request,
+) -> Answer:
+    """The completion that `events` make. Raises `StreamInterruptedError` if it is not whole, but
+    not for choices that are missing altogether; see `warn_of_missing`."""
+    collected = assembler(request, dropped=("n",))
+    for event in events:
+        for chunk in decoder.feed(event):
+            collected.add(chunk)
+    check_whole(decoder, collected)
+    answer: Answer = collected.completion()
+    return answer
+
+
+def check_whole(decoder: Decoder[Any], collected: Assembler[Any, Any]) -> None:
+    """Raises `StreamInterruptedError` if a stream that is over is not whole."""
+    if decoder.is_whole:
+        return
+    missing = collected.missing(marked=decoder.done, needs_reasons=decoder.needs_reasons)
+    if missing:
+        raise StreamInterruptedError(f"The stream ended too early: {missing}.")
+
+
+def warn_of_missing(answer: Answer, request: Request, dropped: Collection[str] = ()) -> None:
+    """Warns if a whole answer has fewer choices than were asked for."""
+    if not isinstance(answer, ChatCompletion | TextCompletion):
+        return
+    expected, came = expected_choices(request, dropped), len(answer.choices)
+    if came < expected:
+        warnings.warn(
+            f"The answer of {request.model} has {came} of the {expected} choices asked for.",
+            MissingChoicesWarning,
+            stacklevel=2,
+        )
+
+
+class MissingChoicesWarning(UserWarning):
+    """An answer has fewer choices than were asked for."""

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from ..errors import LLMRouteError, ModelUnloadedError, RateLimitError
-from . import context_size, model, native
-from .drafting import load_drafts
-from .drafts import Drafts
-from .gguf import read_header
+from . import native
+from .batching.scheduler import Scheduler
+from .batching.vectors import VectorScheduler
+from .drafts.drafts import Drafts
+from .drafts.loader import load_drafts
+from .gguf.check import read_header
 from .interrupt import Interrupt
 from .job import Job, as_ours
-from .memory_limit import Limit, check_allowed, memory_limit, needed_bytes
-from .options import LoadOptions, idle_seconds
-from .scheduler import Scheduler
-from .vectors import VectorScheduler
+from .memory import window as context_size
+from .memory.limit import Limit, check_allowed, memory_limit, needed_bytes
+from .model import model
+from .options.load import LoadOptions, idle_seconds
 
 T = TypeVar("T")
 Task: TypeAlias = Callable[[Scheduler | VectorScheduler], T]

@@ -10,12 +10,12 @@ from typing import NamedTuple, TypeAlias
 
 from ..errors import APIError, InternalServerError, LLMRouteError
 from ..providers.base import LocalCall, LocalEvent, LocalToken, LocalUsage, LocalVector
-from .answer import Answer
-from .best_of import BestOf
-from .chain import SamplerChain
-from .prompt_logprobs import PromptLogprobs
-from .sampling import Sampling
-from .vision import Picture
+from .answers.answer import Answer
+from .answers.best_of import BestOf
+from .answers.chain import SamplerChain
+from .answers.prompt_logprobs import PromptLogprobs
+from .answers.sampling import Sampling
+from .vision.encoder import Picture
 
 Item: TypeAlias = LocalEvent | LLMRouteError | None
 """What a job delivers: events, then `None`; or an error, which is the last thing."""

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import ModelUnloadedError, NotFoundError
-from . import counting
-from . import engine as engines
-from .engine import Engine
-from .files import find_model, registered_options
-from .gguf import read_header
+from . import extra as extra  # first of the engine's modules
+from .engine import Engine, renew_locks
+from .gguf.check import read_header
+from .gguf.files import find_model, registered_options
 from .job import Job
-from .loaded import LoadedModel
-from .options import LoadOptions
+from .loaded_model import LoadedModel
+from .options.load import LoadOptions
+from .prompt import token_count
 
 Key: TypeAlias = tuple[Path, LoadOptions, tuple[tuple[int, int] | None, ...]]
 """Path, options, and the times of change and sizes of all files: one that changed makes another
@@ -124,7 +124,7 @@ class Pool:
         real = find_model(name).resolve()
         with self._lock:
             closing = [self._engines.pop(key) for key in list(self._engines) if key[0] == real]
-        counting.forget(real)
+        token_count.forget(real)
         return _close(closing)
 
     def unload_all(self, timeout: float | None = None) -> int:
@@ -182,7 +182,7 @@ def _at_exit() -> None:
 def _in_forked_child() -> None:
     # The parent's engine threads are not here, so its models cannot be used or freed; the child
     # loads its own. The parent's pages stay shared until then.
-    engines.renew_locks()
+    renew_locks()
     pool.start_over()
 
 

@@ -9,6 +9,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 from ..errors import BadRequestError, LLMRouteError
+from ..runtime import shared
 from .base import Provider
 from .gateways import ALIASES, GATEWAYS
 from .params import did_you_mean
@@ -34,8 +35,13 @@ _FAMILIES = {
     "sonar": "perplexity",
 }
 
-_registered: dict[str, Provider] = {}
-_found: dict[str, Provider] = {}
+
+class Lookup:
+    """The providers that were registered and those that were found, by prefix."""
+
+    def __init__(self) -> None:
+        self.registered: dict[str, Provider] = {}
+        self.found: dict[str, Provider] = {}
 
 
 def get_provider(prefix: str, model: str = "") -> Provider:
@@ -46,12 +52,13 @@ def get_provider(prefix: str, model: str = "") -> Provider:
     once found it is remembered. Raises `BadRequestError`, which quotes `model` (the whole model
     string) and tells near matches, when there is none.
     """
-    provider = _found.get(prefix)
+    lookup = shared(Lookup)
+    provider = lookup.found.get(prefix)
     if provider is None:
         provider = _find(prefix)
         if provider is None:
             raise _unknown(prefix, model or prefix)
-        _found[prefix] = provider
+        lookup.found[prefix] = provider
     return provider
 
 
@@ -69,17 +76,19 @@ def register_provider(name: str, provider: Provider, *, replace: bool = False) -
             f"There is a provider {name!r} already; replace it with register_provider(..., "
             "replace=True)."
         )
-    _registered[name] = _found[name] = provider
+    lookup = shared(Lookup)
+    lookup.registered[name] = lookup.found[name] = provider
 
 
 def provider_names() -> list[str]:
     """Every prefix there is, sorted: ours, registered ones and those of installed packages."""
-    return sorted({*_registered, *_modules(), *GATEWAYS, *_entry_points().names})
+    return sorted({*shared(Lookup).registered, *_modules(), *GATEWAYS, *_entry_points().names})
 
 
 def _find(prefix: str) -> Provider | None:
     name = ALIASES.get(prefix, prefix)
-    return _registered.get(prefix) or _module(name) or GATEWAYS.get(name) or _installed(name)
+    registered = shared(Lookup).registered.get(prefix)
+    return registered or _module(name) or GATEWAYS.get(name) or _installed(name)
 
 
 def _module(name: str) -> Provider | None:

@@ -7,27 +7,20 @@ the file's name is the prefix. `docs/add_a_provider.md` walks through it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from ..deployments import Deployment
+from ..chunks import Chunk as Chunk, Decoder as Decoder, assembled
+from ..deployments import Deployment, shown
 from ..errors import APIError
 from ..sse import BodySplitter, Event
-from ..types.chat import ChatCompletion
-from ..types.chat_chunk import ChatCompletionChunk
-from ..types.embedding import EmbeddingResponse
+from ..types.call_info import Answer
 from ..types.request import Request
-from ..types.rerank import RerankResponse
-from ..types.text import TextCompletion
 from .failures import status_error
 
 EventT_co = TypeVar("EventT_co", covariant=True)
-EventT_contra = TypeVar("EventT_contra", contravariant=True)
 PieceT_contra = TypeVar("PieceT_contra", contravariant=True)
-
-Chunk: TypeAlias = ChatCompletionChunk | TextCompletion
-Completion: TypeAlias = ChatCompletion | TextCompletion | EmbeddingResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +33,12 @@ class HTTPCall:
     """Names in lower case. Holds the key, so it is never shown."""
     body: bytes
     dropped_params: tuple[str, ...] = ()
+    sign: Callable[[HTTPCall, float], HTTPCall] | None = None
+    """Makes the call that is sent from this one and the Unix time in seconds, at the moment of
+    sending: for signatures and tokens that soon expire. `None`: it is sent as it is."""
 
     def __repr__(self) -> str:
-        return f"HTTPCall({self.method} {self.url}, {len(self.body)} bytes)"
+        return f"HTTPCall({self.method} {shown(self.url)}, {len(self.body)} bytes)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,36 +126,24 @@ class LocalUsage:
 class MockCall:
     """A call that is answered without being made: `mock_response=`."""
 
-    chunks: Sequence[Chunk | EmbeddingResponse]
+    events: Sequence[Chunk | Answer]
+    """The chunks of a stream, or one whole answer of an operation that has none."""
 
 
 LocalEvent: TypeAlias = LocalToken | LocalVector | LocalUsage
+InProcessEvent: TypeAlias = LocalEvent | Chunk | Answer
+"""An event of an answer that comes from no server."""
 Call: TypeAlias = HTTPCall | LocalCall | MockCall
-
-
-class Decoder(Generic[EventT_contra]):
-    """Turns a stream's events into chunks, keeping what must be remembered between them.
-
-    The events are `Event`s of an HTTP answer, or `LocalEvent`s of a model in this process.
-    """
-
-    done: bool = False
-    """Whether the provider said that the stream is complete (`[DONE]`, a final event)."""
-    is_whole: bool = False
-    """Whether it was no stream but a whole answer, which is not judged by how it ends."""
-    needs_reasons: bool = True
-    """Whether every choice must have a finish reason for the stream to be whole."""
-
-    def feed(self, event: EventT_contra) -> Iterable[Chunk]:
-        """The chunks that `event` completes. Raises `APIError` for an error event."""
-        raise NotImplementedError
 
 
 class Splitter(Protocol[PieceT_contra, EventT_co]):
     """Turns the pieces of an answer, as they arrive, into the events that a decoder takes."""
 
     def feed(self, piece: PieceT_contra) -> Iterable[EventT_co]:
-        """The events that `piece` completes. Take all of them before the next piece is fed."""
+        """The events that `piece`, cut anywhere, completes.
+
+        Take all of them before the next piece is fed.
+        """
 
     def flush(self) -> Iterable[EventT_co]:
         """The events that the end completes."""
@@ -189,8 +173,8 @@ class Provider:
     exact_counts: bool = False
     """Whether the tokens of its prompts can be counted exactly, so that one that cannot fit is
     refused before it is sent."""
-    reranks: bool = False
-    """Whether it ranks documents."""
+    operations: tuple[str, ...] = ("chat", "text", "embedding")
+    """What it can do."""
     runs_here: bool = False
     """Whether it works without any URL: a model in this process."""
 
@@ -198,11 +182,10 @@ class Provider:
         """The call to make. Raises `UnsupportedParamsError` and `UnsupportedOperationError`."""
         raise NotImplementedError
 
-    def parse(self, body: bytes, request: Request) -> Completion:
-        """The answer from a body. Raises `APIResponseValidationError`.
+    def parse(self, body: bytes, request: Request) -> Answer:
+        """The whole answer from a body, also from a stream that nobody asked for.
 
-        It may also be a stream that nobody asked for. Not asked for a `LocalCall`, whose events go
-        through the decoder with and without streaming.
+        Raises `APIResponseValidationError`.
         """
         raise NotImplementedError
 
@@ -217,19 +200,25 @@ class Provider:
         """A new decoder for one stream of an `HTTPCall`."""
         raise NotImplementedError
 
-    def local_decoder(self, request: Request) -> Decoder[LocalEvent]:
-        """A new decoder for the events of one `LocalCall`."""
+    def event_decoder(self, request: Request) -> Decoder[InProcessEvent]:
+        """A new decoder for the events of a call that no server answers."""
         raise NotImplementedError
 
-    def collect(
-        self, events: Sequence[LocalEvent], request: Request
-    ) -> Completion | RerankResponse:
-        """The answer from all events of a `LocalCall` that is not text and so has no stream."""
-        raise NotImplementedError
+    def collect(self, events: Sequence[InProcessEvent], request: Request) -> Answer:
+        """The whole answer from all events of a call that no server answers.
+
+        What a stream of it would say, unless overridden. Raises `StreamInterruptedError` when the
+        events do not make a whole answer.
+        """
+        return assembled(self.event_decoder(request), events, request)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:
         """The error an answer stands for."""
         return status_error(status, headers, body)
+
+    def model_string(self, deployment: Deployment) -> str:
+        """The `provider/model` that errors and `call_info` name, and that prices are found by."""
+        return deployment.name
 
     def explain(self, error: APIError, deployment: Deployment) -> APIError:
         """`error`, or one that tells more, once provider, model and URL are known.

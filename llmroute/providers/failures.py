@@ -1,21 +1,30 @@
-"""From an error answer to an error: by status, then by the provider's code, never by wording."""
+"""From an error answer to an error: by status, then by the provider's code, never by wording.
+
+Nothing is redacted or cut here: `redaction.redact` does both, in this order, once it is known which
+secrets the call had.
+"""
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urljoin
 
 from pydantic_core import from_json
 
+from ..deployments import origin, shown
 from ..errors import (
     APIError,
+    APIResponseValidationError,
     ContentPolicyViolationError,
     ContextWindowExceededError,
     error_class,
 )
+from .words import words
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid", "cf-ray")
 
@@ -28,17 +37,37 @@ _CLASS_BY_CODE: dict[str, type[APIError]] = {
     "content_filter": ContentPolicyViolationError,
 }
 
+# For an error without a number, as streams have them: OpenAI's codes and types, Anthropic's types
+# (docs.anthropic.com/en/api/errors), Google's status names (google.rpc.Code).
+_STATUS_BY_CODE = {
+    **dict.fromkeys(_CLASS_BY_CODE, 400),
+    "invalid_request_error": 400,
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "UNAUTHENTICATED": 401,
+    "permission_error": 403,
+    "PERMISSION_DENIED": 403,
+    "model_not_found": 404,
+    "not_found_error": 404,
+    "NOT_FOUND": 404,
+    "request_too_large": 413,
+    "insufficient_quota": 429,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "RESOURCE_EXHAUSTED": 429,
+    "overloaded_error": 503,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+_STATUS_KEYS = ("status", "code", "status_code", "statusCode")
+_SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s", re.ASCII)
+
 
 def status_error(status: int, headers: Mapping[str, str], body: bytes) -> APIError:
     """The error for an answer of `status`; what the body says goes into the message."""
-    error = payload_error(status, decode(body), headers)
-    if 300 <= status < 400 and "location" in headers:
-        where = headers["location"].partition("?")[0]
-        error.message = (
-            f"{status}: the server redirects to {where}, which is another server; the key must not "
-            "travel there. If that is the right one, pass it as api_base=."
-        )
-    return error
+    return payload_error(status, decode(body), headers)
 
 
 def payload_error(
@@ -50,38 +79,112 @@ def payload_error(
     code, kind = _text(detail.get("code")), _text(detail.get("type"))
     by_code = _CLASS_BY_CODE.get(code or "") or _CLASS_BY_CODE.get(kind or "")
     cls = by_code if by_code and 400 <= status < 500 else error_class(status)
+    said = words(payload, otherwise=True)
     return cls(
-        f"{status}: {_message(detail, payload)}",
+        f"{status}: {said or 'the answer has no body'}",
         status_code=status,
         code=code or kind,
+        type=kind,
         param=_text(detail.get("param")),
         request_id=request_id(headers),
-        retry_after=retry_after(headers),
+        retry_after=retry_after(headers, detail),
         headers=headers,
         body=payload,
+        provider_message=said,
     )
 
 
 def stream_error(payload: object) -> APIError | None:
-    """The error an event of a stream stands for; `None` if it is none.
+    """The error that an event of a stream, or an answer of status 200, stands for.
 
-    Its status is the one the payload names; a failure without one is taken for the server's (500).
+    `None` if it is not an error. The status is the one the payload names, by number or by a code
+    that is known; a failure that names none counts as the server's (500).
     """
-    detail = _detail(payload)
-    if not isinstance(payload, Mapping) or not (payload.get("error") or _is_problem(payload)):
-        return None
-    for value in (detail.get("status"), detail.get("code"), detail.get("status_code")):
-        if isinstance(value, int | str) and str(value).isdigit() and 400 <= int(value) <= 599:
-            return payload_error(int(value), payload)
-    return payload_error(500, payload)
+    return payload_error(_status(payload), payload) if _is_error(payload) else None
+
+
+def event_error(data: bytes) -> APIError:
+    """The error that an event named `error` stands for, whatever its data is."""
+    payload = decode(data)
+    return payload_error(_status(payload), payload)
+
+
+def choice_error(choice: Mapping[str, Any]) -> APIError | None:
+    """The error inside a choice, as OpenRouter sends it; `None` if there is none.
+
+    (https://openrouter.ai/docs/api-reference/errors, 2026-11: `error` beside `finish_reason:
+    "error"`.)
+    """
+    if choice.get("error"):
+        return stream_error({"error": choice["error"]})
+    if choice.get("finish_reason") == "error":
+        return payload_error(500, {"error": {"message": "The choice ended with an error."}})
+    return None
+
+
+def not_understood(
+    what: str, body: bytes, *, provider: str | None = None, model: str | None = None
+) -> APIResponseValidationError:
+    """The error for an answer or event that does not follow the protocol; `what` says how.
+
+    If the body has words for people (an error that nobody foresaw), they go into the message.
+    """
+    payload = decode(body)
+    said = words(payload)
+    return APIResponseValidationError(
+        f"{what} It says: {said}" if said else what,
+        provider=provider,
+        model=model,
+        body=payload,
+        provider_message=said,
+    )
+
+
+def tell_redirect(error: APIError) -> None:
+    """Says in the message of a redirect that was not followed where it leads; needs `url`."""
+    status, location = error.status_code, error.headers.get("location")
+    if status is None or not 300 <= status < 400 or location is None or error.url is None:
+        return
+    try:
+        there = urljoin(error.url, location)
+    except ValueError:
+        there = location
+    where = shown(there)
+    if origin(there) is None:
+        error.message = f"{status}: the server redirects, but to no URL. Check api_base=."
+    elif origin(there) != origin(error.url):
+        error.message = (
+            f"{status}: the server redirects to {where}, which is another server; the key must not "
+            "travel there. If that is the right one, pass it as api_base=."
+        )
+    elif status in (307, 308):
+        error.message = (
+            f"{status}: the server redirects again and again, at last to {where}. Check api_base=."
+        )
+    else:
+        error.message = (
+            f"{status}: the server redirects to {where}, and after a {status} a request's body is "
+            "not sent again. If the API is there, correct api_base=."
+        )
 
 
 def decode(body: bytes) -> object:
-    """A body as JSON if it is JSON, else as text (at most 2,000 characters)."""
+    """A body as JSON if it is JSON, also where its end is missing, else as text."""
     try:
         payload: object = from_json(body)
     except ValueError:
-        return body[:8000].decode("utf-8", "replace")[:2000]
+        return _decode_beginning(body) or body.decode("utf-8", "replace")
+    return payload
+
+
+def _decode_beginning(body: bytes) -> object:
+    """What JSON that was cut off says; `None` if this is something else."""
+    if body.lstrip()[:1] not in (b"{", b"["):
+        return None
+    try:
+        payload: object = from_json(body, allow_partial="trailing-strings")
+    except ValueError:
+        return None
     return payload
 
 
@@ -90,22 +193,38 @@ def request_id(headers: Mapping[str, str]) -> str | None:
     return next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds the server asks to wait: `retry-after-ms`, or `retry-after` in seconds or as a date.
+def retry_after(
+    headers: Mapping[str, str], detail: Mapping[str, Any] | None = None
+) -> float | None:
+    """Seconds the server asks to wait; `None` if it did not say, or in no form that is known.
 
-    A date counts from the answer's own `date` (RFC 9110, section 10.2.3), so a wrong local clock
-    does no harm. `None` if the server did not say, or not in a form that can be read.
+    Forms are `retry-after-ms`, `retry-after` in seconds or as a date, and in the body Google's
+    `RetryInfo`. A date counts from the answer's own `date` (RFC 9110, section 10.2.3), so a wrong
+    local clock does no harm.
     """
-    if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
         return milliseconds / 1000
     value = headers.get("retry-after")
-    if value is None or (seconds := _number(value)) is not None:
-        return seconds if value is not None else None
+    if value is None:
+        return next(_retry_infos((detail or {}).get("details")), None)
+    seconds = _number(value)
+    if seconds is not None:
+        return seconds
     until = _timestamp(value)
     if until is None:
         return None
     now = _timestamp(headers.get("date", "")) or time.time()
     return max(0.0, until - now)
+
+
+def _retry_infos(details: object) -> Iterator[float]:
+    """The waits in an error's `details` (google.rpc.RetryInfo): seconds, written as `"39.5s"`."""
+    for item in details if isinstance(details, list) else ():
+        if isinstance(item, Mapping) and str(item.get("@type")).endswith("google.rpc.RetryInfo"):
+            found = _SECONDS.fullmatch(str(item.get("retryDelay")))
+            if found:
+                yield float(found[1])
 
 
 def _number(value: str | None) -> float | None:
@@ -131,26 +250,49 @@ def _detail(payload: object) -> Mapping[str, Any]:
         return _detail(payload[0])
     if not isinstance(payload, Mapping):
         return {}
-    inner = payload.get("error")
-    if isinstance(inner, Mapping):
-        return inner
-    return {**payload, "message": inner} if isinstance(inner, str) else payload
+    for key in ("error", "base_resp"):
+        if isinstance(payload.get(key), Mapping):
+            return payload[key]  # type: ignore[no-any-return]  # JSON
+    errors = payload.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors else None
+    return {**payload, **first} if isinstance(first, Mapping) else payload
 
 
-def _is_problem(payload: Mapping[str, Any]) -> bool:
-    """Whether this is an error without an `error` key.
+def _is_error(payload: object) -> bool:
+    """Whether this is an error, in any of the shapes providers have for one.
 
-    The Llama API sends `{title, detail, status}` (as in RFC 9457), vLLM `{object: "error", ...}`.
+    `error` (OpenAI and most), `errors` (Cloudflare), `success: false`, `base_resp` (MiniMax),
+    `{status, title}` (the Llama API, RFC 9457), `object: "error"` (vLLM), `type: "error"`
+    (Anthropic), or words where an answer should be (FastAPI's `detail`, `message`, Zhipu's `msg`).
     """
-    return ("status" in payload and "title" in payload) or payload.get("object") == "error"
+    if isinstance(payload, list):
+        return bool(payload) and _is_error(payload[0])
+    if not isinstance(payload, Mapping):
+        return False
+    if payload.get("error") or payload.get("errors") or payload.get("success") is False:
+        return True
+    if payload.get("object") == "error" or payload.get("type") == "error":
+        return True
+    base = payload.get("base_resp")
+    if isinstance(base, Mapping) and base.get("status_code") not in (None, 0, "0"):
+        return True
+    if payload.keys() & {"choices", "data", "usage", "delta"}:
+        return False
+    return bool(words(payload)) and not payload.keys() & {"id", "model"}
 
 
-def _message(detail: Mapping[str, Any], payload: object) -> str:
-    for key in ("message", "detail", "title"):
-        if isinstance(detail.get(key), str) and detail[key]:
-            return str(detail[key])
-    text = str(payload).strip()
-    return text[:500] if text else "the answer has no body"
+def _status(payload: object) -> int:
+    """The status that an error in a body names."""
+    detail = _detail(payload)
+    for key in _STATUS_KEYS:
+        text = _text(detail.get(key)) or ""
+        if len(text) == 3 and text.isascii() and text.isdecimal() and 400 <= int(text) <= 599:
+            return int(text)
+    for key in ("code", "type", "status"):
+        known = _STATUS_BY_CODE.get(_text(detail.get(key)) or "")
+        if known is not None:
+            return known
+    return 500
 
 
 def _text(value: object) -> str | None:

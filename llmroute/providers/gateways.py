@@ -1,34 +1,59 @@
 """Gateways and servers that speak OpenAI's protocol: each is a row of data.
 
-A row holds what differs from OpenAI and was found on the row's `source` page; a parameter that is
-not named in it goes out as it is, and the endpoint itself says what it thinks of it.
+A row holds what differs from OpenAI and was found on the row's `source` page, on the day it was
+`checked`; a parameter that is not named in it goes out as it is, and the endpoint itself says what
+it thinks of it. Which keys of an answer's message a service takes back in the next turn
+(`message_keys`) was found on the page beside them; a row without the field sends back all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+from ..deployments import Deployment
+from .message_keys import returned
 from .openai_like import LOCAL_PARAMS, OpenAILike
 
 ALIASES = {"ollama_chat": "ollama"}
 """Prefixes that LiteLLM's users know, where they mean the same."""
 
-_CHECKED = "2026-11-22"
 _CHAT = ("chat",)
 _CHAT_TEXT = ("chat", "text")
 _CHAT_EMBEDDING = ("chat", "embedding")
 _OLD_LIMIT = {"max_completion_tokens": "max_tokens"}
 
 
-def _hosted(name: str, base_url: str, *key_env: str, source: str, **quirks: Any) -> OpenAILike:
+class OpenAI(OpenAILike):
+    """OpenAI itself, and by its prefix every server that speaks its protocol."""
+
+    def message(self, message: Mapping[str, Any], deployment: Deployment) -> Mapping[str, Any]:
+        """As `message_keys` say at OpenAI's own host, which refuses others; elsewhere with all."""
+        own = urlsplit(self.base_url or "").hostname
+        at_home = urlsplit(deployment.api_base or "").hostname == own
+        return returned(message, self.message_keys if at_home else None)
+
+
+def _hosted(
+    name: str,
+    base_url: str,
+    *key_env: str,
+    source: str,
+    checked: str = "2026-11-22",
+    kind: type[OpenAILike] = OpenAILike,
+    **quirks: Any,
+) -> OpenAILike:
     """A service of somebody else. Its own `..._API_BASE` variable may name another URL."""
     quirks.setdefault("base_env", (f"{name.upper()}_API_BASE",))
-    return OpenAILike(
-        name=name, base_url=base_url, key_env=key_env, source=source, checked=_CHECKED, **quirks
+    return kind(
+        name=name, base_url=base_url, key_env=key_env, source=source, checked=checked, **quirks
     )
 
 
-def _own(name: str, base_url: str | None, *, source: str, **quirks: Any) -> OpenAILike:
+def _own(
+    name: str, base_url: str | None, *, source: str, checked: str = "2026-11-22", **quirks: Any
+) -> OpenAILike:
     """Software one runs oneself: it may need no key, and gets its key wherever it runs."""
     return OpenAILike(
         name=name,
@@ -39,7 +64,7 @@ def _own(name: str, base_url: str | None, *, source: str, **quirks: Any) -> Open
         key_required=False,
         key_to_any_host=True,
         source=source,
-        checked=_CHECKED,
+        checked=checked,
         **quirks,
     )
 
@@ -56,9 +81,11 @@ _ROWS = (
          source="https://docs.litellm.ai/docs/providers/litellm_proxy",
          extra_params=LOCAL_PARAMS),
     _own("llamafile", "http://localhost:8080/v1",
-         source="https://docs.litellm.ai/docs/providers/llamafile",
+         source="https://github.com/mozilla-ai/llamafile/blob/main/docs/api.md",
+         checked="2026-11-28",
          extra_params=frozenset({"grammar", "ignore_eos", "min_p", "mirostat", "mirostat_eta",
                                  "mirostat_tau", "repeat_penalty", "top_k", "typical_p"})),
+    # For a proxy of this project, once it comes with one.
     _own("llmroute_proxy", None,
          source="this project",
          extra_params=LOCAL_PARAMS),
@@ -69,29 +96,45 @@ _ROWS = (
     _own("ollama", "http://localhost:11434/v1",
          source="https://docs.ollama.com/api/openai-compatibility",
          renamed_params=_OLD_LIMIT,
-         unsupported_params=frozenset({"best_of", "echo", "logit_bias", "n", "tool_choice"})),
+         unsupported_params=frozenset({"best_of", "echo", "logit_bias", "n", "tool_choice"}),
+         # https://github.com/ollama/ollama/blob/main/openai/openai.go, type Message, 2026-11-28
+         message_keys=frozenset({"reasoning"})),
     # Services.
     _hosted("cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY",
             source="https://inference-docs.cerebras.ai/resources/openai",
-            operations=_CHAT_TEXT),
+            operations=_CHAT_TEXT,
+            # https://inference-docs.cerebras.ai/capabilities/reasoning, 2026-11-28; it answers 400
+            # to `reasoning_content`: https://github.com/vercel/ai/pull/15425
+            message_keys=frozenset({"reasoning"})),
     _hosted("deepinfra", "https://api.deepinfra.com/v1/openai",
             "DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN",
             source="https://docs.deepinfra.com/chat/overview"),
     _hosted("deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY",
             source="https://api-docs.deepseek.com/",
-            operations=_CHAT, renamed_params=_OLD_LIMIT),
+            operations=_CHAT, renamed_params=_OLD_LIMIT,
+            # https://api-docs.deepseek.com/guides/thinking_mode, 2026-11-28: a turn with tool calls
+            # without it is answered 400.
+            message_keys=frozenset({"reasoning_content"})),
     _hosted("fireworks_ai", "https://api.fireworks.ai/inference/v1",
             "FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY",
             source="https://docs.fireworks.ai/tools-sdks/openai-compatibility",
-            base_env=("FIREWORKS_API_BASE",), extra_params=frozenset({"top_k"})),
+            base_env=("FIREWORKS_API_BASE",), extra_params=frozenset({"top_k"}),
+            # https://docs.fireworks.ai/guides/reasoning, 2026-11-28
+            message_keys=frozenset({"reasoning_content"})),
     _hosted("gemini", "https://generativelanguage.googleapis.com/v1beta/openai",
             "GEMINI_API_KEY", "GOOGLE_API_KEY",
             source="https://ai.google.dev/gemini-api/docs/openai",
-            operations=_CHAT_EMBEDDING),
+            operations=_CHAT_EMBEDDING,
+            # https://ai.google.dev/gemini-api/docs/thought-signatures, 2026-11-28: Gemini 3 answers
+            # 400 to a call of a function that comes back without its signature.
+            message_keys=frozenset({"extra_content"})),
     _hosted("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY",
             source="https://console.groq.com/docs/openai",
             operations=_CHAT,
-            unsupported_params=frozenset({"logit_bias", "logprobs", "top_logprobs"})),
+            unsupported_params=frozenset({"logit_bias", "logprobs", "top_logprobs"}),
+            # https://github.com/groq/groq-python/blob/main/src/groq/types/chat/
+            # chat_completion_assistant_message_param.py, 2026-11-28; it answers 400 to any other.
+            message_keys=frozenset({"function_call", "name", "reasoning"})),
     _hosted("huggingface", "https://router.huggingface.co/v1", "HUGGINGFACE_API_KEY", "HF_TOKEN",
             source="https://huggingface.co/docs/inference-providers/index",
             operations=_CHAT),
@@ -103,32 +146,51 @@ _ROWS = (
             renamed_params={**_OLD_LIMIT, "seed": "random_seed"},
             unsupported_params=frozenset({"logit_bias", "logprobs", "stream_options",
                                           "top_logprobs"}),
-            finish_reasons={"model_length": "length"}),
+            finish_reasons={"model_length": "length"},
+            # https://github.com/mistralai/client-python/blob/main/docs/models/assistantmessage.md,
+            # 2026-11-28; it answers 422 to any other.
+            message_keys=frozenset({"prefix"})),
     _hosted("moonshot", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY",
             source="https://platform.kimi.ai/docs/api/overview",
-            operations=_CHAT),
+            operations=_CHAT,
+            # https://platform.kimi.ai/docs/guide/use-kimi-k2-thinking-model, 2026-11-28
+            message_keys=frozenset({"name", "reasoning_content"})),
     _hosted("nebius", "https://api.tokenfactory.nebius.com/v1", "NEBIUS_API_KEY",
             source="https://docs.tokenfactory.nebius.com/api-reference/introduction"),
     _hosted("novita", "https://api.novita.ai/openai/v1", "NOVITA_API_KEY",
             source="https://novita.ai/docs/api-reference/model-apis-llm-create-completion",
             operations=_CHAT_TEXT,
-            extra_params=frozenset({"min_p", "repetition_penalty", "top_k"})),
+            extra_params=frozenset({"min_p", "repetition_penalty", "top_k"}),
+            # https://novita.ai/docs/guides/llm-interleaved-thinking, 2026-11-28
+            message_keys=frozenset({"reasoning_content", "reasoning_details"})),
     _hosted("nvidia_nim", "https://integrate.api.nvidia.com/v1",
             "NVIDIA_NIM_API_KEY", "NVIDIA_API_KEY",
-            source="https://ai-sdk.dev/providers/openai-compatible-providers/nim"),
+            source="https://docs.nvidia.com/nim/large-language-models/reference/api-reference",
+            checked="2026-11-28"),
     _hosted("openai", "https://api.openai.com/v1", "OPENAI_API_KEY",
             source="https://github.com/openai/openai-python/blob/main/src/openai/_client.py",
-            base_env=("OPENAI_BASE_URL", "OPENAI_API_BASE")),
+            base_env=("OPENAI_BASE_URL", "OPENAI_API_BASE"), kind=OpenAI,
+            # https://github.com/openai/openai-python/blob/main/src/openai/types/chat/
+            # chat_completion_assistant_message_param.py, 2026-11-28
+            message_keys=frozenset({"audio", "function_call", "name", "refusal"}),
+            idempotency_header="Idempotency-Key"),
+    # `reasoning_details`, `images` and `annotations` must come back unchanged, and what else came
+    # may (https://openrouter.ai/docs/use-cases/reasoning-tokens and .../features/multimodal/pdfs).
     _hosted("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", "OR_API_KEY",
             source="https://openrouter.ai/docs/api_reference/parameters",
             extra_params=frozenset({"min_p", "repetition_penalty", "top_k"})),
     _hosted("perplexity", "https://api.perplexity.ai",
             "PERPLEXITY_API_KEY", "PERPLEXITYAI_API_KEY",
-            source="https://docs.pipecat.ai/server/services/llm/perplexity",
+            source="https://docs.perplexity.ai/docs/sonar/openai-compatibility",
+            checked="2026-11-28",
             operations=_CHAT, renamed_params=_OLD_LIMIT),
     _hosted("sambanova", "https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY",
-            source="https://docs.pipecat.ai/api-reference/server/services/llm/sambanova",
-            operations=_CHAT_EMBEDDING),
+            source="https://github.com/sambanova/sambanova-python",
+            checked="2026-11-28",
+            operations=_CHAT_EMBEDDING,
+            # https://github.com/sambanova/sambanova-python/blob/main/src/sambanova/types/chat/
+            # completion_create_params.py, 2026-11-28
+            message_keys=frozenset({"channel", "reasoning"})),
     _hosted("together_ai", "https://api.together.ai/v1",
             "TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY",
             source="https://docs.together.ai/docs/inference/openai-compatibility",
@@ -140,10 +202,16 @@ _ROWS = (
             operations=_CHAT_EMBEDDING),
     _hosted("xai", "https://api.x.ai/v1", "XAI_API_KEY",
             source="https://docs.x.ai/api",
-            operations=_CHAT),
+            operations=_CHAT,
+            # https://docs.x.ai/developers/model-capabilities/text/best-practices, 2026-11-28: chat
+            # completions have no field for earlier thinking.
+            message_keys=frozenset({"name"})),
     _hosted("zai", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY",
-            source="https://ai-sdk.dev/v5/providers/ai-sdk-providers/zai",
-            operations=_CHAT),
+            source="https://docs.z.ai/guides/develop/openai/python",
+            checked="2026-11-28",
+            operations=_CHAT,
+            # https://docs.z.ai/guides/capabilities/thinking-mode, 2026-11-28
+            message_keys=frozenset({"reasoning_content"})),
 )
 # fmt: on
 

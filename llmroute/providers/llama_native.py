@@ -15,7 +15,7 @@ from ..deployments import Deployment
 from ..errors import APIResponseValidationError
 from ..sse import Event
 from ..types.request import Request
-from .base import Chunk
+from .base import Chunk, Decoder
 from .failures import decode
 from .openai_decoder import OpenAIDecoder
 from .openai_like import OpenAILike
@@ -127,19 +127,18 @@ def _usage(metrics: object) -> dict[str, Any]:
     return {"usage": counts}
 
 
-class NativeDecoder:
+class NativeDecoder(Decoder[Event]):
     """Decodes one stream of the native surface; see `Decoder`.
 
     Its events are rewritten as OpenAI's chunks, whose decoder does the rest: pieces of a tool call
     come with an id and no index, and a failure comes as a bare line of JSON.
     """
 
-    def __init__(self, request: Request) -> None:
-        self.done = False
-        """Whether the `complete` event has come; only the metrics may follow it."""
+    def __init__(self, request: Request, chunks: OpenAIDecoder) -> None:
+        # It is done when the `complete` event has come; only the metrics may follow it.
         self._counted = False
         self._request = request
-        self._chunks = OpenAIDecoder(request, {})
+        self._chunks = chunks
         # All that a canonical chunk needs beyond the event, so that none has to be repaired.
         self._head = {
             "id": f"chatcmpl-{request.call_id}",
@@ -154,16 +153,22 @@ class NativeDecoder:
         native = payload.get("event") if isinstance(payload, dict) else None
         if event.name != "message" or not isinstance(payload, dict) or not isinstance(native, dict):
             return self._chunks.feed(event)  # an error, which this raises
-        self._check_order(native.get("event_type"), payload)
+        if self._is_over(native, payload):
+            return ()
         return self._chunks.feed(Event("message", to_json(self._chunk(payload, native))))
 
-    def _check_order(self, kind: object, payload: object) -> None:
-        if self._counted or (self.done and kind != "metrics"):
+    def _is_over(self, native: Mapping[str, Any], payload: object) -> bool:
+        """Whether everything has come before this event. Raises an error for text that follows."""
+        kind = native.get("event_type")
+        if self._counted or (self.done and kind == "complete"):
+            return True
+        if self.done and kind != "metrics":
             raise APIResponseValidationError(
                 "The stream went on after its end.", model=self._request.model, body=payload
             )
         self.done = self.done or kind == "complete"
         self._counted = kind == "metrics"
+        return False
 
     def _chunk(self, payload: Mapping[str, Any], native: Mapping[str, Any]) -> dict[str, Any]:
         chunk = {**self._head, **payload}

@@ -12,10 +12,13 @@ from typing import Any
 from ..deployments import Deployment
 from ..errors import APIError, BadRequestError, UnsupportedOperationError
 from ..sse import Event
-from ..types.embedding import EmbeddingResponse
-from ..types.request import ChatRequest, EmbeddingRequest, Request, RerankRequest, TextRequest
-from ..types.rerank import RerankResponse
-from .base import Completion, Decoder, HTTPCall, LocalCall, LocalEvent, Provider
+from ..types.call_info import Answer
+from ..types.chat_request import ChatRequest
+from ..types.embedding import EmbeddingRequest
+from ..types.request import Request
+from ..types.rerank import RerankRequest
+from ..types.text import TextRequest
+from .base import Decoder, HTTPCall, InProcessEvent, LocalCall, Provider
 from .local_decoder import LocalDecoder
 from .local_vectors import embeddings, ranking
 from .openai_like import LOCAL_PARAMS, OpenAILike
@@ -70,7 +73,7 @@ class LlamaCpp(Provider):
     key_env = ("LLAMACPP_API_KEY",)
     key_to_any_host = True
     runs_here = True
-    reranks = True
+    operations = ("chat", "text", "embedding", "rerank")
 
     # https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md (2026-11-22); its
     # chat template is chosen when it is started.
@@ -111,7 +114,7 @@ class LlamaCpp(Provider):
             dropped,
         )
 
-    def parse(self, body: bytes, request: Request) -> Completion:
+    def parse(self, body: bytes, request: Request) -> Answer:
         """The answer of a server."""
         return self._server.parse(body, request)
 
@@ -119,17 +122,17 @@ class LlamaCpp(Provider):
         """A decoder for a server's events."""
         return self._server.decoder(request)
 
-    def local_decoder(self, request: Request) -> LocalDecoder:
+    def event_decoder(self, request: Request) -> Decoder[InProcessEvent]:
         """A decoder for the engine's events."""
         return LocalDecoder(request)
 
-    def collect(
-        self, events: Sequence[LocalEvent], request: Request
-    ) -> EmbeddingResponse | RerankResponse:
-        """The vectors from the engine's events."""
+    def collect(self, events: Sequence[InProcessEvent], request: Request) -> Answer:
+        """The whole answer from the engine's events."""
         if isinstance(request, RerankRequest):
             return ranking(events, request)
-        return embeddings(events, request)
+        if isinstance(request, EmbeddingRequest):
+            return embeddings(events, request)
+        return super().collect(events, request)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:
         """The error a server's answer stands for."""

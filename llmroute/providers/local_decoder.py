@@ -19,7 +19,7 @@ from ..types.usage import CompletionTokensDetails, PromptTokensDetails, Usage
 from .base import (
     Chunk,
     Decoder,
-    LocalEvent,
+    InProcessEvent,
     LocalLogprob,
     LocalToken,
     LocalToolCall,
@@ -36,8 +36,8 @@ _IMPOSSIBLE = -9999.0
 """What OpenAI writes for a probability too small to tell; JSON has no infinity."""
 
 
-class LocalDecoder(Decoder[LocalEvent]):
-    """Decodes one stream; see `Decoder`. It is done when the usage has come, the engine's last word.
+class LocalDecoder(Decoder[InProcessEvent]):
+    """Decodes one stream; see `Decoder`. The usage is the engine's last word.
 
     Every choice's first chunk carries the role, the stream's last one the usage.
     """
@@ -48,7 +48,7 @@ class LocalDecoder(Decoder[LocalEvent]):
         self._offsets: dict[int, _Offsets] = {}
         self._check = schema_check(request)
 
-    def feed(self, event: LocalEvent) -> Iterable[Chunk]:
+    def feed(self, event: InProcessEvent) -> Iterable[Chunk]:
         """The chunk for `event`; none for a token that brings nothing to show yet."""
         if isinstance(event, LocalUsage):
             return self._end(event)

@@ -7,12 +7,12 @@ import struct
 from collections.abc import Sequence
 
 from ..types.embedding import Embedding, EmbeddingResponse, EmbeddingUsage
-from ..types.request import Request, RerankRequest
-from ..types.rerank import RerankDocument, RerankResponse, RerankResult
-from .base import LocalEvent, LocalUsage, LocalVector
+from ..types.request import Request
+from ..types.rerank import RerankDocument, RerankRequest, RerankResponse, RerankResult
+from .base import InProcessEvent, LocalUsage, LocalVector
 
 
-def embeddings(events: Sequence[LocalEvent], request: Request) -> EmbeddingResponse:
+def embeddings(events: Sequence[InProcessEvent], request: Request) -> EmbeddingResponse:
     """The answer to an embedding call, in the order of the inputs."""
     in_base64 = request.params.get("encoding_format") == "base64"
     vectors = sorted(
@@ -32,7 +32,7 @@ def embeddings(events: Sequence[LocalEvent], request: Request) -> EmbeddingRespo
     )
 
 
-def ranking(events: Sequence[LocalEvent], request: RerankRequest) -> RerankResponse:
+def ranking(events: Sequence[InProcessEvent], request: RerankRequest) -> RerankResponse:
     """The answer to a call that ranks, the most relevant document first."""
     scores = {event.index: numbers(event)[0] for event in events if isinstance(event, LocalVector)}
     (usage,) = (event for event in events if isinstance(event, LocalUsage))

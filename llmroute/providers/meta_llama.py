@@ -8,7 +8,7 @@ in `/compat/v1`. The quirks are those of recordings of the service, May 2025 to 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,11 +22,12 @@ from ..errors import (
     BadRequestError,
     ProviderRetiredError,
 )
-from ..sse import Event
+from ..sse import WHOLE_BODY, Event
+from ..types.call_info import Answer
 from ..types.chat import ChatCompletion, Choice, Message
 from ..types.chat_chunk import ChatCompletionChunk, ChunkChoice, Delta
 from ..types.request import Request
-from .base import Chunk, Completion, Decoder, HTTPCall
+from .base import Chunk, Decoder, HTTPCall
 from .llama_native import LlamaNative, NativeDecoder, openai_completion
 from .openai_decoder import OpenAIDecoder
 from .openai_like import OpenAILike
@@ -75,7 +76,7 @@ class MetaLlama(OpenAILike):
         body["messages"] = [_sendable(message) for message in body["messages"]]
         return body
 
-    def parse(self, body: bytes, request: Request) -> Completion:
+    def parse(self, body: bytes, request: Request) -> Answer:
         """The answer of either surface, in OpenAI's shape."""
         # As a key: within a JSON string the quotes would be escaped.
         if b'"completion_message"' in body:
@@ -88,9 +89,10 @@ class MetaLlama(OpenAILike):
                     choice.message.content = None
         return answer
 
-    def decoder(self, request: Request) -> Decoder:
+    def decoder(self, request: Request) -> Decoder[Event]:
         """A decoder for one stream of either surface."""
-        return SurfaceDecoder(request, self.finish_reasons)
+        native = NativeDecoder(request, OpenAIDecoder(request, {}, parse=self.parse))
+        return SurfaceDecoder(native, super().decoder(request))
 
     def explain(self, error: APIError, deployment: Deployment) -> APIError:
         """Tells that the host is retired, if it is that one which failed."""
@@ -122,25 +124,22 @@ def surface(deployment: Deployment) -> str:
     return str(chosen)
 
 
-class SurfaceDecoder:
+class SurfaceDecoder(Decoder[Event]):
     """Decodes a stream of either surface; its first event tells which one it is."""
 
-    def __init__(self, request: Request, finish_reasons: Mapping[str, str]) -> None:
-        self._native = NativeDecoder(request)
-        self._compat = OpenAIDecoder(request, finish_reasons)
-        self._chosen: NativeDecoder | OpenAIDecoder | None = None
+    def __init__(self, native: Decoder[Event], compat: Decoder[Event]) -> None:
+        self._native = native
+        self._compat = compat
+        self._chosen: Decoder[Event] | None = None
 
-    @property
-    def done(self) -> bool:
-        """Whether the surface's last event has come."""
-        return self._chosen is not None and self._chosen.done
-
-    def feed(self, event: Event) -> tuple[Chunk, ...]:
+    def feed(self, event: Event) -> Iterable[Chunk]:
         """The chunk in `event`. Raises `APIError` for an error event or one that is no chunk."""
         if self._chosen is None:
-            native = b'"event_type"' in event.data
+            native = event.name != WHOLE_BODY and b'"event_type"' in event.data
             self._chosen = self._native if native else self._compat
+            self.needs_reasons = self._chosen.needs_reasons
         chunks = self._chosen.feed(event)
+        self.done, self.is_whole = self._chosen.done, self._chosen.is_whole
         for chunk in chunks:
             if isinstance(chunk, ChatCompletionChunk):
                 for choice in chunk.choices:

@@ -11,21 +11,15 @@ from pydantic import ValidationError
 from ..chunks import as_chunk
 from ..deployments import Deployment
 from ..errors import BadRequestError
-from ..types.chat import ChatCompletion
+from ..types.call_info import Answer
 from ..types.chat_chunk import ChatCompletionChunk
-from ..types.embedding import Embedding, EmbeddingResponse
-from ..types.request import EmbeddingRequest, Request
+from ..types.embedding import Embedding, EmbeddingRequest, EmbeddingResponse
+from ..types.request import Request
 from ..types.text import TextCompletion
-from .base import Chunk, Completion, MockCall, Provider
+from .base import Chunk, Decoder, InProcessEvent, MockCall, Provider
 
 ANSWER = "mock_response"
 """The key of the deployment's `model_kwargs` that holds the answer."""
-
-_KINDS: dict[str, type[ChatCompletion] | type[TextCompletion] | type[EmbeddingResponse]] = {
-    "chat": ChatCompletion,
-    "text": TextCompletion,
-    "embedding": EmbeddingResponse,
-}
 
 
 class Mock(Provider):
@@ -33,6 +27,7 @@ class Mock(Provider):
 
     name = "mock"
     runs_here = True
+    operations = ("chat", "text", "embedding", "rerank")
 
     def build(self, request: Request, deployment: Deployment) -> MockCall:
         """The answer, or the error to raise.
@@ -49,14 +44,35 @@ class Mock(Provider):
             return MockCall(_chunks(answer, request, deployment))
         return MockCall((as_chunk(_whole(answer, request)),))
 
-    def collect(self, events: Sequence[Any], request: Request) -> Completion:
-        """The vectors, which are never streamed."""
+    def model_string(self, deployment: Deployment) -> str:
+        """The model that would have been called."""
+        return deployment.model
+
+    def event_decoder(self, request: Request) -> Decoder[InProcessEvent]:
+        """The chunks are there already."""
+        return AsChunks()
+
+    def collect(self, events: Sequence[InProcessEvent], request: Request) -> Answer:
+        """The whole answer."""
+        if request.row.chunk is not None:
+            return super().collect(events, request)
         (answer,) = events
-        return answer  # type: ignore[no-any-return]  # built above
+        return answer  # type: ignore[return-value]  # an operation without chunks has an answer
 
 
-def _whole(answer: object, request: Request) -> Completion:
-    kind = _KINDS[request.operation]
+class AsChunks(Decoder[InProcessEvent]):
+    """The decoder for events that are chunks already."""
+
+    is_whole = True
+
+    def feed(self, event: InProcessEvent) -> tuple[Chunk, ...]:
+        """`event` itself."""
+        assert isinstance(event, ChatCompletionChunk | TextCompletion)
+        return (event,)
+
+
+def _whole(answer: object, request: Request) -> Answer:
+    kind: type[Answer] = request.row.answer
     if isinstance(answer, kind):
         return answer
     if isinstance(answer, Mapping):
@@ -71,7 +87,7 @@ def _whole(answer: object, request: Request) -> Completion:
 
 def _refused(request: Request, why: str) -> BadRequestError:
     text = "a vector" if request.operation == "embedding" else "a text"
-    kind = _KINDS[request.operation].__name__
+    kind = request.row.answer.__name__
     return BadRequestError(
         f"mock_response= takes {text}, a whole {kind} or an exception ({why}).",
         model=request.model,
@@ -92,7 +108,7 @@ def _chunks(text: str, request: Request, deployment: Deployment) -> list[Chunk]:
     words = re.findall(r"\S*\s*", text)[:-1]
     chat = request.operation == "chat"
     common: dict[str, Any] = {
-        "id": f"{'chatcmpl' if chat else 'cmpl'}-{request.call_id}",
+        "id": f"{request.row.id_prefix}{request.call_id}",
         "created": request.created,
         "model": deployment.model,
     }

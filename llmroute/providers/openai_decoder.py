@@ -8,18 +8,17 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from ..chunks import as_chunk
+from ..chunks import Chunk, Decoder, as_chunk
 from ..errors import APIError, APIResponseValidationError
 from ..sse import BARE_LINE, WHOLE_BODY, Event
+from ..types.call_info import Answer
 from ..types.chat import ChatCompletion
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.lenient import validate_leniently
-from ..types.embedding import EmbeddingResponse
 from ..types.request import Request
 from ..types.text import TextCompletion
-from .base import Chunk, Completion, Decoder
 from .call_indexes import CallIndexes
-from .failures import decode, stream_error
+from .failures import choice_error, event_error, not_understood, stream_error
 from .repair import dicts, name_reasoning, repair_chunk
 
 _WITH_WORDS = ("message", BARE_LINE, "error")
@@ -37,7 +36,7 @@ class OpenAIDecoder(Decoder[Event]):
         self,
         request: Request,
         finish_reasons: Mapping[str, str],
-        parse: Callable[[bytes, Request], Completion],
+        parse: Callable[[bytes, Request], Answer],
         needs_reasons: bool = True,
     ) -> None:
         """`parse` takes an answer that is no stream."""
@@ -87,7 +86,7 @@ class OpenAIDecoder(Decoder[Event]):
         """The chunk in an event that has not the canonical shape; `None` if it has none."""
         if event.name == WHOLE_BODY:
             answer = self._parse(event.data, self._request)
-            assert not isinstance(answer, EmbeddingResponse)  # they are never streamed
+            assert isinstance(answer, ChatCompletion | TextCompletion)  # no others are streamed
             self.done = self.is_whole = True
             return as_chunk(answer)
         data = event.data.strip()
@@ -102,15 +101,19 @@ class OpenAIDecoder(Decoder[Event]):
         except ValueError:
             if may_be_anything:
                 return None
+            if event.name == "error":
+                raise event_error(data) from None
             raise self._broken("is not JSON", data) from None
         tells = payload.keys() & {"choices", "error", "usage"} if isinstance(payload, dict) else ()
         if may_be_anything and not tells:
             return None
         if error := answer_error(payload):
             raise error
+        if event.name == "error":
+            raise event_error(data)
         if not isinstance(payload, dict) or not tells:
-            if event.name != "error" and is_harmless(payload):
-                return None
+            if payload is None or isinstance(payload, dict):
+                return None  # a ping: it has no words, else it would be an error
             raise self._broken("is not a chunk", data)
         repair_chunk(payload, self._request, self._finish_reasons)
         try:
@@ -119,10 +122,8 @@ class OpenAIDecoder(Decoder[Event]):
             raise self._broken("is not a chunk", data) from None
 
     def _broken(self, what: str, data: bytes) -> APIResponseValidationError:
-        body = decode(data)
-        return APIResponseValidationError(
-            f"An event of the stream {what}: {body}", model=self._request.model, body=body
-        )
+        what = f"An event of the stream {what}."
+        return not_understood(what, data, model=self._request.model)
 
 
 def says_more(answer: ChatCompletion | Chunk) -> bool:
@@ -139,33 +140,15 @@ def says_more(answer: ChatCompletion | Chunk) -> bool:
 
 
 def answer_error(payload: object) -> APIError | None:
-    """The error in a decoded answer or chunk, also in one of its choices; `None` if there is none.
-
-    OpenRouter reports a failure of the provider behind it with `finish_reason: "error"`.
-    """
-    if isinstance(payload, list) and len(payload) == 1:
-        return answer_error(payload[0])
+    """The error in a decoded answer or chunk, or in one of its choices; `None`: there is none."""
     if error := stream_error(payload):
         return error
-    for choice in dicts(payload.get("choices")) if isinstance(payload, dict) else ():
-        reason = choice.get("finish_reason")
-        failed = isinstance(reason, str) and reason.lower() == "error"
-        said = choice.get("error") or (failed and "The provider ended the answer with an error.")
-        if said:
-            error = stream_error({"error": said if isinstance(said, dict | str) else str(said)})
-            assert error is not None  # it is made of what is not empty
+    choices = dicts(payload.get("choices")) if isinstance(payload, dict) else ()
+    for choice in choices:
+        if error := choice_error(choice):
             error.body = payload
             return error
     return None
-
-
-def is_harmless(payload: object) -> bool:
-    """Whether an event that is no chunk says nothing that a reader must know: `{}`, a ping."""
-    if not isinstance(payload, dict):
-        return payload is None or payload == [] or payload == ""
-    if payload.keys() & {"base_resp", "detail", "errors", "msg"} or payload.get("success") is False:
-        return False
-    return "message" not in payload or str(payload.get("type", "error")).lower() != "error"
 
 
 def from_any_json(data: bytes) -> Any:

@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
-from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from ..deployments import Deployment
 from ..errors import (
     APIError,
-    APIResponseValidationError,
     AuthenticationError,
     BadRequestError,
-    UnsupportedOperationError,
     UnsupportedParamsError,
 )
-from ..types.chat import ChatCompletion
-from ..types.embedding import EmbeddingResponse
-from ..types.request import ChatParams, EmbeddingParams, Request, TextParams
-from ..types.text import TextCompletion
-from .base import Completion, Decoder, HTTPCall, Provider
-from .failures import decode, stream_error
+from ..sse import Event
+from ..types.call_info import Answer
+from ..types.chat_request import ChatRequest
+from ..types.operations import OPERATIONS
+from ..types.request import Request
+from .base import Decoder, HTTPCall, Provider
+from .message_keys import returned
+from .openai_answers import parse_answer
 from .openai_decoder import OpenAIDecoder
 from .params import select_params
-from .repair import name_reasoning, repair_completion
 
 # Taken by llama.cpp's server and vLLM, not by OpenAI: a row names those it takes in `extra_params`.
 LOCAL_PARAMS = frozenset(
-    {"chat_template", "chat_template_kwargs", "grammar", "ignore_eos", "min_p", "mirostat"}
-    | {"mirostat_eta", "mirostat_tau", "repeat_penalty", "repetition_penalty", "top_k"}
-    | {"typical_p"}
+    {
+        "chat_template",
+        "chat_template_kwargs",
+        "grammar",
+        "ignore_eos",
+        "min_p",
+        "mirostat",
+        "mirostat_eta",
+        "mirostat_tau",
+        "repeat_penalty",
+        "repetition_penalty",
+        "top_k",
+        "typical_p",
+    }
 )
 """Parameters beyond OpenAI's that servers of open models share."""
-CHAT_PARAMS = frozenset(ChatParams.__annotations__) - LOCAL_PARAMS
-TEXT_PARAMS = frozenset(TextParams.__annotations__) - LOCAL_PARAMS
-EMBEDDING_PARAMS = frozenset(EmbeddingParams.__annotations__)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -61,10 +69,18 @@ class OpenAILike(Provider):
     """OpenAI's name to its own, such as `max_completion_tokens` to `max_tokens`."""
     model_options: frozenset[str] = frozenset()
     """Names it takes in `model_kwargs`."""
+    message_keys: AbstractSet[str] | None = None
+    """The keys of an assistant's message and its tool calls that it takes back in the next turn,
+    beside `role`, `content` and `tool_calls`; `None`: all that came from it."""
+    idempotency_header: str | None = None
+    """The header by which it knows a repeated request as the same one, if it has one."""
     stream_usage: bool = True
     """Whether it takes `stream_options: {"include_usage": true}`."""
     finish_reasons: Mapping[str, str] = field(default_factory=dict)
     """Its words for why a choice ended, to OpenAI's."""
+    gives_no_finish_reason: bool = False
+    """Whether its streams never say why they ended: `[DONE]` after some content is their end, and
+    the reason stays `None`."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Sent with every call."""
     source: str = ""
@@ -74,30 +90,21 @@ class OpenAILike(Provider):
 
     def build(self, request: Request, deployment: Deployment) -> HTTPCall:
         """The HTTP request; see `Provider.build`."""
-        if request.operation not in self.operations:
-            raise UnsupportedOperationError(
-                f"{self.name} has no {request.operation} operation; it has: "
-                f"{', '.join(self.operations)}.",
-                provider=self.name,
-                model=request.model,
-            )
         self._check_options(deployment)
         params, dropped = select_params(
             request, self.accepted(request), self.name, self.refused_values(request)
         )
         body = self.body(request, deployment, self.adjust(params, request))
         body.update(request.extra_body)
-        return HTTPCall(
-            "POST",
-            self._url(request, deployment),
-            self._headers(request, deployment),
-            _encode(body, request),
-            dropped,
-        )
+        content = _encode(body, request)
+        headers = self._headers(request, deployment, content)
+        return HTTPCall("POST", self._url(request, deployment), headers, content, dropped)
 
     def accepted(self, request: Request) -> frozenset[str]:
         """The names of the parameters it takes for this operation."""
-        return (_PARAMS[request.operation] - self.unsupported_params) | self.extra_params
+        return (
+            request.row.param_names - LOCAL_PARAMS - self.unsupported_params
+        ) | self.extra_params
 
     def refused_values(self, request: Request) -> Mapping[str, str]:
         """Accepted parameters whose value it does not take, each with the reason."""
@@ -110,35 +117,38 @@ class OpenAILike(Provider):
                 params[theirs] = params.pop(ours)
         return params
 
+    def message(self, message: Mapping[str, Any], deployment: Deployment) -> Mapping[str, Any]:
+        """A message as this endpoint takes it back; see `message_keys`."""
+        return returned(message, self.message_keys)
+
     def body(
         self, request: Request, deployment: Deployment, params: dict[str, Any]
     ) -> dict[str, Any]:
         """The body before `extra_body` is merged in."""
-        body = {"model": deployment.model, **_content(request), **params}
+        content: dict[str, Any] = {name: getattr(request, name) for name in request.row.content}
+        if isinstance(request, ChatRequest):
+            content["messages"] = [self.message(m, deployment) for m in request.messages]
+        body = {"model": deployment.model, **content, **params}
         if request.stream:
             body["stream"] = True
-            if self.stream_usage:
-                options = dict(params.get("stream_options") or {})
-                body["stream_options"] = {"include_usage": True, **options}
+            # A caller's options that ask for nothing leave the key out, for servers that refuse it.
+            if self.stream_usage and (
+                "stream_options" in params or "stream_options" not in request.params
+            ):
+                body["stream_options"] = {"include_usage": True, **params.get("stream_options", {})}
         return body
 
-    def parse(self, body: bytes, request: Request) -> Completion:
+    def parse(self, body: bytes, request: Request) -> Answer:
         """The answer; see `Provider.parse`."""
-        model = _ANSWERS[request.operation]
-        try:
-            answer = model.model_validate_json(body)
-        except ValidationError:
-            answer = self._parse_leniently(body, request)
-        if not isinstance(answer, EmbeddingResponse) and not answer.choices:
-            raise self._not_understood("has no choices", body, request)
-        if isinstance(answer, ChatCompletion):
-            for choice in answer.choices:
-                name_reasoning(choice.message)
-        return answer
+        decoder = self.decoder(request)
+        return parse_answer(body, request, self.name, self.finish_reasons, decoder)
 
-    def decoder(self, request: Request) -> Decoder:
+    def decoder(self, request: Request) -> Decoder[Event]:
         """A decoder for one stream."""
-        return OpenAIDecoder(request, self.finish_reasons)
+        optional = self.gives_no_finish_reason or request.allow_missing_finish_reason
+        return OpenAIDecoder(
+            request, self.finish_reasons, parse=self.parse, needs_reasons=not optional
+        )
 
     def explain(self, error: APIError, deployment: Deployment) -> APIError:
         """Adds to a refused call without a key which variable would have held one."""
@@ -162,67 +172,65 @@ class OpenAILike(Provider):
 
     def _url(self, request: Request, deployment: Deployment) -> str:
         base, question, query = (deployment.api_base or "").partition("?")
+        if "#" in base or "#" in query:
+            raise BadRequestError(
+                "api_base has a fragment (what follows '#'), which no server gets to see: leave "
+                "it out.",
+                model=deployment.name,
+                param="api_base",
+            )
         base = base.rstrip("/")
-        if "/" not in base.partition("://")[2]:
+        whole = next((path for path in _PATHS if base.endswith(path)), None)
+        if whole is not None:  # the address of one operation instead of the base of all
+            base = base.removesuffix(whole)
+        elif "/" not in base.partition("://")[2]:
             base += self.base_path
-        return base + _PATHS[request.operation] + question + query
+        return base + request.row.path + question + query
 
-    def _headers(self, request: Request, deployment: Deployment) -> dict[str, str]:
+    def _headers(self, request: Request, deployment: Deployment, body: bytes) -> dict[str, str]:
         headers = {"content-type": "application/json", "accept": "application/json", **self.headers}
         if request.stream:
             headers["accept"] = "text/event-stream"
         if deployment.api_key is not None:
             headers["authorization"] = f"Bearer {deployment.api_key}"
+        if self.idempotency_header is not None:
+            # The same for every retry; another one for another body, as a fallback model has.
+            key = f"llmroute-{request.call_id}-{crc32(body):08x}"
+            headers[self.idempotency_header.lower()] = key
         for name, value in request.extra_headers.items():
             headers[name.lower()] = value
         return headers
 
-    def _parse_leniently(self, body: bytes, request: Request) -> Completion:
-        try:
-            payload = from_json(body)
-        except ValueError:
-            raise self._not_understood("is not JSON", body, request) from None
-        if error := stream_error(payload):
-            raise error  # an error sent with status 200
-        try:
-            repaired = repair_completion(payload, request, self.finish_reasons)
-            return _ANSWERS[request.operation].model_validate(repaired)
-        except ValidationError as exc:
-            problem = exc.errors(include_url=False, include_input=False)[0]
-            where = ".".join(map(str, problem["loc"]))
-            what = f"does not follow the protocol ({where}: {problem['msg']})"
-            raise self._not_understood(what, body, request) from exc
 
-    def _not_understood(
-        self, what: str, body: bytes, request: Request
-    ) -> APIResponseValidationError:
-        return APIResponseValidationError(
-            f"The answer of {self.name} {what}.",
-            provider=self.name,
-            model=request.model,
-            body=decode(body),
-        )
-
-
-_PATHS = {"chat": "/chat/completions", "text": "/completions", "embedding": "/embeddings"}
-_PARAMS = {"chat": CHAT_PARAMS, "text": TEXT_PARAMS, "embedding": EMBEDDING_PARAMS}
-_ANSWERS: dict[str, type[ChatCompletion] | type[TextCompletion] | type[EmbeddingResponse]] = {
-    "chat": ChatCompletion,
-    "text": TextCompletion,
-    "embedding": EmbeddingResponse,
-}
-_CONTENT = {"chat": "messages", "text": "prompt", "embedding": "input"}
-
-
-def _content(request: Request) -> dict[str, Any]:
-    name = _CONTENT[request.operation]
-    return {name: getattr(request, name)}
+_NO_NUMBER = re.compile(rb"[:,\[](?:NaN|-?Infinity)[,}\]]")
+# The longest first, as one may end like another.
+_PATHS = sorted((row.path for row in OPERATIONS.values()), key=len, reverse=True)
 
 
 def _encode(body: Mapping[str, Any], request: Request) -> bytes:
     try:
-        return to_json(body)
+        encoded = to_json(body)
     except (PydanticSerializationError, UnicodeError) as exc:
         raise BadRequestError(
             f"The request cannot be written as JSON: {exc}", model=request.model
         ) from exc
+    if _has_no_number(encoded):
+        raise BadRequestError(
+            "The request cannot be written as JSON: it holds NaN or an infinite number, in "
+            "extra_body or in another mapping.",
+            model=request.model,
+        )
+    return encoded
+
+
+def _has_no_number(encoded: bytes) -> bool:
+    """Whether pydantic wrote a number that JSON does not have by its name, such as `NaN`."""
+    if b"NaN" not in encoded and b"Infinity" not in encoded:
+        return False
+    if not _NO_NUMBER.search(encoded):
+        return False
+    try:
+        from_json(encoded, allow_inf_nan=False)
+    except ValueError:
+        return True
+    return False  # it stands in a text

@@ -25,6 +25,9 @@ _DEFAULTS = {
     "store": False,
     "tool_choice": "auto",
 }
+# Empty, they ask for nothing, and most endpoints answer 400. `web_search_options={}` does ask.
+_REFUSED_EMPTY = ("functions", "logit_bias", "metadata", "modalities", "stop", "tools")
+_ABOUT_TOOLS = ("tool_choice", "parallel_tool_calls")
 
 
 class DroppedParamsWarning(UserWarning):
@@ -43,11 +46,12 @@ def select_params(
     `request.unsupported`: `"raise"` gives `UnsupportedParamsError`, `"drop"` warns and leaves it
     out, `"pass"` sends it. A value that asks for no more than leaving it out is left out quietly.
     """
+    params = asked_for(request)
     if request.unsupported == "pass":
-        return dict(request.params), ()
+        return params, ()
     params = {
         name: value
-        for name, value in request.params.items()
+        for name, value in params.items()
         if name in accepted or name not in _DEFAULTS or value != _DEFAULTS[name]
     }
     refused = tuple(name for name in params if name not in accepted or name in reasons)
@@ -62,6 +66,21 @@ def select_params(
         stacklevel=_callers_level(),
     )
     return without(params, *refused), refused
+
+
+def asked_for(request: Request) -> dict[str, Any]:
+    """The parameters without those that ask for nothing, such as `tools=[]`."""
+    params = dict(request.params)
+    for name in _REFUSED_EMPTY:
+        if name in params and not params[name]:
+            del params[name]
+    if "tools" not in params:
+        for name in _ABOUT_TOOLS:
+            if params.get(name) in ("auto", "none", True, False):
+                del params[name]
+    if "stream_options" in params and not _asks(params["stream_options"], request):
+        del params["stream_options"]
+    return params
 
 
 def refuse(
@@ -86,6 +105,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
     near = near or difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def _asks(options: Mapping[str, Any], request: Request) -> bool:
+    """Whether `stream_options` ask for anything: not without a stream, and not by a plain no."""
+    return request.stream and any(name != "include_usage" or options[name] for name in options)
 
 
 def without(params: Mapping[str, Any], *names: str) -> dict[str, Any]:

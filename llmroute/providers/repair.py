@@ -16,6 +16,7 @@ from ..types.chat import FinishReason, Message
 from ..types.chat_chunk import Delta
 from ..types.request import Request
 from .repair_usage import repair_usage
+from .vectors import number_vectors
 
 FINISH_REASONS = frozenset(get_args(FinishReason))
 
@@ -33,10 +34,6 @@ _COMMON_FINISH_REASONS = {
 }
 _NO_REASONS = ("", "none", "null")
 
-_COMPLETION_OBJECTS = {"chat": "chat.completion", "text": "text_completion", "embedding": "list"}
-_CHUNK_OBJECTS = {"chat": "chat.completion.chunk", "text": "text_completion"}
-_ID_PREFIXES = {"chat": "chatcmpl", "text": "cmpl"}
-
 
 def repair_completion(
     payload: object, request: Request, finish_reasons: Mapping[str, str]
@@ -44,7 +41,9 @@ def repair_completion(
     """A decoded answer with its bookkeeping filled in and its finish reasons translated."""
     if not isinstance(payload, dict):
         return payload
-    _fill_in(payload, request, _COMPLETION_OBJECTS[request.operation])
+    _fill_in(payload, request, request.row.object)
+    if request.operation == "embedding":
+        number_vectors(payload.get("data"))
     for position, choice in enumerate(dicts(payload.get("choices"))):
         _repair_choice(choice, position, finish_reasons)
         if request.operation == "text":
@@ -60,7 +59,7 @@ def repair_chunk(
     payload: dict[str, Any], request: Request, finish_reasons: Mapping[str, str]
 ) -> None:
     """Fills in a decoded chunk of a stream, in place."""
-    _fill_in(payload, request, _CHUNK_OBJECTS[request.operation])
+    _fill_in(payload, request, request.row.chunk_object)
     if not payload.get("choices"):
         payload["choices"] = []
     for position, choice in enumerate(dicts(payload["choices"])):
@@ -91,8 +90,8 @@ def dicts(values: object) -> list[dict[str, Any]]:
 def _fill_in(payload: dict[str, Any], request: Request, kind: str) -> None:
     payload["object"] = kind
     _fill_in_text(payload, "model", request.model.partition("/")[2] or request.model)
-    if request.operation in _ID_PREFIXES:
-        _fill_in_text(payload, "id", f"{_ID_PREFIXES[request.operation]}-{request.call_id}")
+    if request.row.id_prefix is not None:
+        _fill_in_text(payload, "id", f"{request.row.id_prefix}{request.call_id}")
         created = payload.get("created")
         if isinstance(created, float) and isfinite(created):
             payload["created"] = int(created)
@@ -238,7 +237,7 @@ def _join_parts(said: dict[str, Any]) -> None:
                 words.append(text)
             case {"type": "thinking", "thinking": list(steps)}:
                 thoughts += (s["text"] for s in dicts(steps) if isinstance(s.get("text"), str))
-            case {"type": "thinking" | "reasoning", "thinking" | "text": str(text)}:
+            case {"type": "thinking", "thinking": str(text)}:
                 thoughts.append(text)
             case {"type": str(kind)} if kind not in ("text", "output_text"):
                 others.append(part)

@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..deployments import Deployment
-from ..errors import APIError, BadRequestError, UnprocessableEntityError
-from .backoff import is_retryable, pause_before
+from ..errors import (
+    APIError,
+    BadRequestError,
+    ContextWindowExceededError,
+    UnprocessableEntityError,
+)
+from .backoff import Retries, is_retryable
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,34 +41,39 @@ def plan(
     retries: int = 2,
     deadline: float | None = None,
     clock: Callable[[], float] = time.monotonic,
-    pause: Callable[[int, APIError], float] = pause_before,
 ) -> Plan:
     """Tries each deployment up to `retries` + 1 times, in order.
 
     After an `Attempt` send in the error it ended with, after a `Sleep` send `None`; on success
-    just drop the generator. It raises the last error when nothing is left to try: at once for an
-    error that no other try can mend, and instead of a wait that would pass `deadline` (a reading
-    of `clock`, in seconds).
+    just drop the generator. It raises the last error when nothing is left to try, and at once for
+    an error that no deployment can mend. A deployment that would have to be waited for too long
+    (see `Retries`) is left for the next one; `deadline` is a reading of `clock`, in seconds.
+
+    A prompt that is too long for one model goes on to the deployments of other models only.
     """
     last: APIError | None = None
+    too_small: set[str] = set()
     for deployment in deployments:
-        for number in range(1, retries + 2):
+        if deployment.name in too_small:
+            continue
+        again = Retries(retries, deadline=deadline, clock=clock)
+        while True:
             last = yield Attempt(deployment)
             if last is None:
-                raise RuntimeError("a plan that goes on after an attempt must be told its error")
-            if not is_retryable(last) or number > retries:
+                raise RuntimeError("after an attempt the plan must be sent its error")
+            seconds = again.pause_after(last) if retries and is_retryable(last) else None
+            if seconds is None:
                 break
-            seconds = pause(number + 1, last)
-            if deadline is not None and clock() + seconds >= deadline:
-                raise last
             yield Sleep(seconds)
-        if _is_callers_fault(last):
+        if isinstance(last, ContextWindowExceededError):
+            too_small.add(deployment.name)
+        elif _is_callers_fault(last):
             break
     if last is None:
         raise ValueError("a plan needs at least one deployment")
     raise last
 
 
-def _is_callers_fault(error: APIError | None) -> bool:
+def _is_callers_fault(error: APIError) -> bool:
     """Whether every deployment would refuse the request in the same way."""
     return isinstance(error, BadRequestError | UnprocessableEntityError)

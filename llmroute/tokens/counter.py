@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from ..deployments import split_model
 from ..errors import BadRequestError, NotFoundError
 from ..registry import get_model_info
+from ..runtime import shared
 from ..types.base import Model
 from . import vocabulary
 from .images import MOST_IMAGE_TOKENS, data_uri_size, image_tokens
@@ -38,7 +39,12 @@ class TokenCount:
 Counter: TypeAlias = Callable[[str, Messages | None, str | None, Tools | None], TokenCount]
 """`counter(model, messages, text, tools)`; one of `messages` and `text` is `None`."""
 
-_counters: dict[str, Counter] = {}
+
+class Counters:
+    """The counters that were registered, by prefix."""
+
+    def __init__(self) -> None:
+        self.by_prefix: dict[str, Counter] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ _LLAMA_ROLES = {"tool": "ipython"}
 
 def register_counter(prefix: str, counter: Counter) -> None:
     """Let `counter(model, messages, text, tools)` count for every model of provider `prefix`."""
-    _counters[prefix] = counter
+    shared(Counters).by_prefix[prefix] = counter
 
 
 def token_counter(
@@ -93,8 +99,8 @@ def token_counter(
             "token_counter takes either messages= (with or without tools=) or text=.", model=model
         )
     provider, _ = split_model(model)
-    if provider in _counters:
-        return _counters[provider](model, messages, text, tools)
+    if (counter := shared(Counters).by_prefix.get(provider)) is not None:
+        return counter(model, messages, text, tools)
     method, tokenizer, own = _tokenizer(model)
     if text is not None:
         count = _count_text(tokenizer, text)

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ContextWindowExceededError
 from ..model_info import ModelInfo
 from ..registry import get_model_info
-from ..types.request import ChatRequest
+from ..types.chat_request import ChatRequest
 from . import vocabulary
 from .counter import image_url, parts, template_known, token_counter
 from .images import MOST_IMAGE_TOKENS

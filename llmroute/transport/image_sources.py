@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from ..engine.files import registered_options
+from ..engine.gguf.files import registered_options
 from ..errors import BadRequestError, PermissionDeniedError
 from ..providers.base import LocalCall
 from .remote_image import fetch

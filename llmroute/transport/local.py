@@ -14,21 +14,26 @@ import time
 from collections import deque
 from typing import Any
 
-from ..engine.counting import count_tokens as count_tokens
+from ..engine import extra as extra  # first of the engine's modules
+from ..engine.answers.sampling import Sampling
 from ..engine.engine import Engine
 from ..engine.job import Item, Job, located
 from ..engine.pool import pool
-from ..engine.sampling import Sampling
+from ..engine.prompt.token_count import count_tokens as count_tokens
 from ..errors import APIConnectionError, APITimeoutError, LLMRouteError
 from ..providers.base import LocalCall, LocalEvent
 from ..types.request import TimeLimits
 from .image_sources import needs_network, with_images
+from .limits import Limits
+from .sources import InProcess
 
 
 class _Limits:
     """How long to wait for the next event, and what to say when it does not come."""
 
-    def __init__(self, call: LocalCall, timeout: TimeLimits, deadline: float | None) -> None:
+    def __init__(
+        self, call: LocalCall, timeout: TimeLimits | Limits, deadline: float | None
+    ) -> None:
         self._call = call
         self._timeout = timeout
         self._deadline = deadline
@@ -86,10 +91,12 @@ class _Generation:
             )
 
 
-class LocalStream:
+class LocalStream(InProcess):
     """The events of one call, in a caller's thread. Close it to stop generating early."""
 
-    def __init__(self, call: LocalCall, timeout: TimeLimits, deadline: float | None) -> None:
+    def __init__(
+        self, call: LocalCall, timeout: TimeLimits | Limits, deadline: float | None
+    ) -> None:
         self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
         self._limits = _Limits(call, timeout, deadline)
         self._done = False
@@ -127,6 +134,15 @@ class LocalStream:
             return self._items.get(timeout=self._limits.wait())
         except queue.Empty:
             raise self._limits.passed() from None
+
+    def read(self) -> list[LocalEvent]:
+        """All events; the call is let go of at the first error."""
+        with self:
+            return list(self)
+
+    def read_error(self) -> bytes:
+        """Nothing: an error is raised while events are read."""
+        return b""
 
     def close(self) -> None:
         """Stop generating, within one step. Closing twice, or after the end, does nothing."""
@@ -181,10 +197,12 @@ class _Mailbox:
         return self._items.popleft()
 
 
-class AsyncLocalStream:
+class AsyncLocalStream(InProcess):
     """The events of one call, in a caller's event loop. Close it to stop generating early."""
 
-    def __init__(self, call: LocalCall, timeout: TimeLimits, deadline: float | None) -> None:
+    def __init__(
+        self, call: LocalCall, timeout: TimeLimits | Limits, deadline: float | None
+    ) -> None:
         self._mailbox = _Mailbox(asyncio.get_running_loop())
         self._limits = _Limits(call, timeout, deadline)
         self._done = False
@@ -221,6 +239,15 @@ class AsyncLocalStream:
         except TimeoutError:
             raise self._limits.passed() from None
 
+    async def read(self) -> list[LocalEvent]:
+        """All events; the call is let go of at the first error."""
+        async with self:
+            return [event async for event in self]
+
+    async def read_error(self) -> bytes:
+        """Nothing: an error is raised while events are read."""
+        return b""
+
     async def aclose(self) -> None:
         """Stop generating, within one step. Closing twice, or after the end, does nothing."""
         self._close()
@@ -241,7 +268,9 @@ class AsyncLocalStream:
             self._close()
 
 
-def open_local(call: LocalCall, timeout: TimeLimits, deadline: float | None = None) -> LocalStream:
+def open_local(
+    call: LocalCall, timeout: TimeLimits | Limits, deadline: float | None = None
+) -> LocalStream:
     """Start a call on its model, which is loaded first if need be.
 
     `deadline` is a time of `time.monotonic()`; `None` means no limit. Wrong parameters raise here;
@@ -251,7 +280,7 @@ def open_local(call: LocalCall, timeout: TimeLimits, deadline: float | None = No
 
 
 async def open_local_async(
-    call: LocalCall, timeout: TimeLimits, deadline: float | None = None
+    call: LocalCall, timeout: TimeLimits | Limits, deadline: float | None = None
 ) -> AsyncLocalStream:
     """As `open_local`, for an event loop."""
     if needs_network(call):

@@ -7,9 +7,9 @@ import socket
 import time
 
 from ..errors import APIConnectionError, BadRequestError, PermissionDeniedError
-from .framing import BrokenAnswerError
-from .network import SyncConnection
-from .target import Target, target
+from .http.framing import BrokenAnswerError
+from .http.network import SyncConnection
+from .http.target import Target, target
 
 MOST_BYTES = 20 * 1024 * 1024
 """As much as OpenAI's API takes of one image."""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Never
+
+from pydantic import with_config
+from typing_extensions import TypedDict
 
 from .base import Model
 from .call_info import Answer
+from .operation import Operation
+from .request import STRICT, Request
 
 
 class Embedding(Model):
@@ -31,3 +38,30 @@ class EmbeddingResponse(Answer):
     data: list[Embedding]
     model: str
     usage: EmbeddingUsage | None = None
+
+
+@with_config(STRICT)
+class EmbeddingParams(TypedDict, total=False):
+    """OpenAI's parameters of an embedding call."""
+
+    dimensions: int | None
+    encoding_format: Literal["float", "base64"] | None
+    user: str | None
+
+
+EMBEDDING: Operation[EmbeddingResponse, Never] = Operation(
+    name="embedding",
+    params=EmbeddingParams,
+    content=("input",),
+    path="/embeddings",
+    answer=EmbeddingResponse,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingRequest(Request):
+    """Texts to be turned into vectors."""
+
+    row: ClassVar[Operation[EmbeddingResponse, Never]] = EMBEDDING
+
+    input: str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]

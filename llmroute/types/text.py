@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pydantic import with_config
+from typing_extensions import TypedDict
 
 from .base import Model
 from .call_info import Answer
 from .chat import FinishReason
+from .operation import Operation
+from .request import JSON, STRICT, Request
 from .usage import Usage
 
 
@@ -45,3 +52,55 @@ class TextCompletion(Answer):
     def text(self) -> str:
         """The first choice's text; `""` when there is none."""
         return self.choices[0].text if self.choices else ""
+
+
+@with_config(STRICT)
+class TextParams(TypedDict, total=False):
+    """OpenAI's parameters of a text completion, and the samplers local servers share."""
+
+    best_of: int | None
+    echo: bool | None
+    frequency_penalty: float | None
+    logit_bias: Mapping[str | int, float] | None
+    logprobs: int | None
+    max_tokens: int | None
+    n: int | None
+    presence_penalty: float | None
+    seed: int | None
+    stop: str | Sequence[str] | None
+    stream_options: Mapping[str, JSON] | None
+    suffix: str | None
+    temperature: float | None
+    top_p: float | None
+    user: str | None
+    grammar: str | None
+    ignore_eos: bool | None
+    min_p: float | None
+    mirostat: int | None
+    mirostat_eta: float | None
+    mirostat_tau: float | None
+    repeat_penalty: float | None
+    repetition_penalty: float | None
+    top_k: int | None
+    typical_p: float | None
+
+
+TEXT = Operation(
+    name="text",
+    params=TextParams,
+    content=("prompt",),
+    path="/completions",
+    answer=TextCompletion,
+    chunk=TextCompletion,
+    id_prefix="cmpl-",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextRequest(Request):
+    """A text to be continued."""
+
+    row: ClassVar[Operation[TextCompletion, TextCompletion]] = TEXT
+
+    prompt: str | Sequence[str] | Sequence[int]
+    """A text, several texts, or token ids."""

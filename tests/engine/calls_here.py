@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llmroute.engine.vocabulary_only import VocabularyOnly
+from llmroute.engine.vocabulary.standalone import VocabularyOnly
 from llmroute.providers.base import LocalCall, LocalEvent, LocalLogprob, LocalToken, LocalUsage
 from llmroute.transport.local import open_local, open_local_async
 from llmroute.types.request import TimeLimits

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from calls_here import PATIENT, Scripted, call, run
 
-from llmroute.engine.gguf import read_header
-from llmroute.engine.memory_limit import _parsed, needed_bytes
-from llmroute.engine.options import LoadOptions
+from llmroute.engine.gguf.check import read_header
+from llmroute.engine.memory.limit import _parsed, needed_bytes
+from llmroute.engine.options.load import LoadOptions
 from llmroute.errors import BadRequestError
 from llmroute.local_models import loaded_models, unload, warm_up
 from llmroute.providers.base import LocalToken

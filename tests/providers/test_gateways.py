@@ -14,8 +14,9 @@ import pytest
 import llmroute
 from llmroute.providers import get_provider
 from llmroute.providers.gateways import ALIASES, GATEWAYS
-from llmroute.providers.openai_like import CHAT_PARAMS, LOCAL_PARAMS
+from llmroute.providers.openai_like import LOCAL_PARAMS
 from llmroute.testing.openai_api import OpenAIServer
+from llmroute.types.chat_request import CHAT
 from llmroute.types.request import Unsupported
 
 CHECKED = re.compile(r"\d{4}-\d\d-\d\d")
@@ -48,7 +49,7 @@ def test_a_row_says_where_its_facts_are_from(name: str) -> None:
 @pytest.mark.parametrize("name", GATEWAYS)
 def test_a_rows_quirks_are_about_parameters_there_are(name: str) -> None:
     row = GATEWAYS[name]
-    known = CHAT_PARAMS | {"best_of", "echo"}
+    known = CHAT.param_names | {"best_of", "echo"}
     assert row.unsupported_params <= known
     assert row.extra_params <= LOCAL_PARAMS
     assert set(row.renamed_params) <= known

@@ -17,7 +17,7 @@ from llmroute import (
     token_counter,
 )
 from llmroute.deployments import Deployment
-from llmroute.engine import files
+from llmroute.engine.gguf import files
 from llmroute.errors import (
     BadRequestError,
     ContextWindowExceededError,
@@ -30,8 +30,9 @@ from llmroute.providers import get_provider
 from llmroute.providers.base import HTTPCall, LocalCall, LocalLogprob, LocalToken, LocalUsage
 from llmroute.providers.params import DroppedParamsWarning
 from llmroute.sse import Event
-from llmroute.types.request import ChatRequest, EmbeddingRequest, TextRequest
-from llmroute.types.text import TextCompletion
+from llmroute.types.chat_request import ChatRequest
+from llmroute.types.embedding import EmbeddingRequest
+from llmroute.types.text import TextCompletion, TextRequest
 
 HERE = Deployment(provider="llamacpp", model="/models/m.gguf", model_kwargs={"n_ctx": 512})
 THERE = Deployment(provider="llamacpp", model="m", api_base="http://localhost:8080", api_key="k")

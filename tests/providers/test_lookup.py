@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import llmroute
-from llmroute import providers
 from llmroute.errors import BadRequestError, LLMRouteError
 from llmroute.providers import get_provider, provider_names, register_provider
 from llmroute.providers.gateways import GATEWAYS
 from llmroute.providers.openai_like import OpenAILike
+from llmroute.runtime import Runtime, use
 
 ACME = OpenAILike(name="acme", base_url="https://acme.example/v1", key_env=("ACME_API_KEY",))
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(providers, "_registered", dict(providers._registered))
-    monkeypatch.setattr(providers, "_found", dict(providers._found))
-    return
+def nothing_stays() -> Iterator[None]:
+    with use(Runtime()):
+        yield
 
 
 def install(folder: Path, package: str, entry: str, code: str = "") -> None:
@@ -92,7 +92,6 @@ def test_an_installed_package_never_takes_a_prefix_of_ours(
 ) -> None:
     install(tmp_path, "thief", "openai = thief:provider", "raise SystemExit")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(providers, "_found", {})
     assert get_provider("openai") is GATEWAYS["openai"]
 
 

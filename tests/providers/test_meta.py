@@ -11,7 +11,7 @@ from llmroute.deployments import Deployment
 from llmroute.errors import UnsupportedParamsError
 from llmroute.providers import get_provider
 from llmroute.providers.base import HTTPCall
-from llmroute.types.request import ChatRequest
+from llmroute.types.chat_request import ChatRequest
 
 provider = get_provider("meta")
 HERE = Deployment(provider="meta", model="muse-spark-1.1", api_base=provider.base_url)

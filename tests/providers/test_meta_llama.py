@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import llmroute
 from llmroute.deployments import Deployment
 from llmroute.errors import (
     APIConnectionError,
@@ -27,7 +28,7 @@ from llmroute.providers import get_provider
 from llmroute.providers.base import HTTPCall
 from llmroute.providers.params import DroppedParamsWarning
 from llmroute.types.chat import ChatCompletion
-from llmroute.types.request import ChatRequest, TextRequest
+from llmroute.types.chat_request import ChatRequest
 
 WIRE = Path(__file__).parent.parent / "wire" / "llama_api"
 MODEL = "Llama-4-Maverick-17B-128E-Instruct-FP8"
@@ -276,10 +277,9 @@ def test_native_response_formats_and_tool_choices() -> None:
         assert sent(NATIVE, params=params)["tool_choice"] == choice
 
 
-@pytest.mark.parametrize("deployment", [COMPAT, NATIVE], ids=["compat", "native"])
-def test_only_chat(deployment: Deployment) -> None:
+def test_only_chat() -> None:
     with pytest.raises(UnsupportedOperationError, match="no text operation"):
-        provider.build(TextRequest(model="m", prompt="p"), deployment)
+        llmroute.text_completion("meta_llama/m", "p", api_key="k")
 
 
 # What comes in

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from llmroute.chunks import assembler
 from llmroute.errors import APIError, APIResponseValidationError, InternalServerError
@@ -17,7 +16,7 @@ from llmroute.providers import get_provider
 from llmroute.sse import SSEDecoder
 from llmroute.types.chat import ChatCompletion
 from llmroute.types.chat_chunk import ChatCompletionChunk
-from llmroute.types.request import ChatRequest
+from llmroute.types.chat_request import ChatRequest
 
 WIRE = Path(__file__).parent.parent / "wire" / "llama_api" / "synthetic"
 MODEL = "Llama-4-Maverick-17B-128E-Instruct-FP8"

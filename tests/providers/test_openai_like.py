@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
+import llmroute
 from llmroute.deployments import Deployment
 from llmroute.errors import (
     APIError,
@@ -26,14 +26,17 @@ from llmroute.providers.base import Chunk
 from llmroute.providers.openai_decoder import OpenAIDecoder
 from llmroute.providers.openai_like import OpenAILike
 from llmroute.providers.params import DroppedParamsWarning
+from llmroute.runtime import Runtime, use
 from llmroute.sse import SSEDecoder
 from llmroute.types.chat import ChatCompletion
 from llmroute.types.chat_chunk import ChatCompletionChunk
-from llmroute.types.embedding import EmbeddingResponse
-from llmroute.types.request import ChatRequest, EmbeddingRequest, Request, TextRequest
-from llmroute.types.text import TextCompletion
+from llmroute.types.chat_request import ChatRequest
+from llmroute.types.embedding import EmbeddingRequest, EmbeddingResponse
+from llmroute.types.request import Request, Unsupported
+from llmroute.types.text import TextCompletion, TextRequest
 
 HELLO = [{"role": "user", "content": "Hello"}]
+TOOLS = [{"type": "function", "function": {"name": "look_up"}}]
 PROVIDER = OpenAILike(name="acme", base_url="http://acme/v1", key_env=("ACME_API_KEY",))
 PLACE = Deployment(provider="acme", model="m", api_base="http://acme/v1", api_key="sk-1")
 
@@ -76,11 +79,24 @@ def test_a_text_call_and_an_embedding_call() -> None:
 
 def test_a_stream_asks_for_its_usage_unless_told_otherwise() -> None:
     assert sent(chat(stream=True))["stream_options"] == {"include_usage": True}
-    told = chat(stream=True, params={"stream_options": {"include_usage": False}})
-    assert sent(told)["stream_options"] == {"include_usage": False}
+    told = chat(stream=True, params={"stream_options": {"include_obfuscation": False}})
+    assert sent(told)["stream_options"] == {"include_usage": True, "include_obfuscation": False}
+    both = {"include_usage": False, "include_obfuscation": False}
+    assert sent(chat(stream=True, params={"stream_options": both}))["stream_options"] == both
     without = OpenAILike(name="acme", stream_usage=False)
     assert sent(chat(stream=True), without) == {"model": "m", "messages": HELLO, "stream": True}
     assert PROVIDER.build(chat(stream=True), PLACE).headers["accept"] == "text/event-stream"
+
+
+@pytest.mark.parametrize("options", [{}, {"include_usage": False}])
+def test_stream_options_that_ask_for_nothing_are_not_sent(options: dict[str, bool]) -> None:
+    request = chat(stream=True, params={"stream_options": options})
+    assert sent(request) == {"model": "m", "messages": HELLO, "stream": True}
+
+
+def test_stream_options_without_a_stream_are_not_sent() -> None:
+    options = {"stream_options": {"include_usage": True}}
+    assert sent(chat(params=options)) == {"model": "m", "messages": HELLO}
 
 
 def test_extra_headers_and_body_win() -> None:
@@ -107,6 +123,9 @@ def test_no_key_sends_no_authorization() -> None:
         ("http://localhost:11434", "http://localhost:11434/v1/chat/completions"),
         ("http://localhost:11434/v1", "http://localhost:11434/v1/chat/completions"),
         ("https://host/behind/it", "https://host/behind/it/chat/completions"),
+        ("https://host/v1/chat/completions", "https://host/v1/chat/completions"),
+        ("https://host/chat/completions/?v=1", "https://host/chat/completions?v=1"),
+        ("https://host/v1/embeddings", "https://host/v1/chat/completions"),
     ],
 )
 def test_a_base_path_is_put_behind_a_bare_host_only(base: str, url: str) -> None:
@@ -115,16 +134,56 @@ def test_a_base_path_is_put_behind_a_bare_host_only(base: str, url: str) -> None
     assert local.build(chat(), place).url == url
 
 
+def test_the_address_of_chat_completions_leads_to_the_other_operations_too() -> None:
+    place = Deployment(provider="acme", model="m", api_base="https://host/v1/chat/completions")
+    vector = PROVIDER.build(EmbeddingRequest(model="acme/m", input="a"), place)
+    assert vector.url == "https://host/v1/embeddings"
+
+
+@pytest.mark.parametrize("base", ["http://host/v1#there", "http://host/v1?a=b#there"])
+def test_a_fragment_in_a_base_url_is_refused(base: str) -> None:
+    with pytest.raises(BadRequestError, match="api_base has a fragment") as caught:
+        PROVIDER.build(chat(), Deployment(provider="acme", model="m", api_base=base))
+    assert caught.value.param == "api_base"
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("place", ["extra_body", "params"])
+def test_numbers_that_json_does_not_have_are_refused(number: float, place: str) -> None:
+    holding: dict[str, Any] = {place: {"metadata": {"list": [1, number]}}}
+    with pytest.raises(BadRequestError, match="NaN or an infinite number"):
+        PROVIDER.build(chat(**holding), PLACE)
+
+
+def test_the_names_of_such_numbers_in_a_text_are_sent() -> None:
+    text = 'x:[NaN,-Infinity]":NaN,'
+    assert sent(chat(extra_body={"text": text}))["text"] == text
+
+
+def test_idempotency_header_is_the_same_for_every_try_and_new_for_another_body() -> None:
+    provider = OpenAILike(name="acme", idempotency_header="Idempotency-Key")
+
+    def key(request: ChatRequest, place: Deployment = PLACE) -> str:
+        return provider.build(request, place).headers["idempotency-key"]
+
+    request = chat()
+    assert key(request) == key(request)
+    assert key(request) != key(replace(request, call_id="another"))
+    assert key(request) != key(request, replace(PLACE, model="fallback"))
+    assert key(replace(request, extra_headers={"Idempotency-Key": "mine"})) == "mine"
+    assert "idempotency-key" not in PROVIDER.build(request, PLACE).headers
+
+
 def test_what_json_cannot_carry_is_the_callers_error() -> None:
     with pytest.raises(BadRequestError, match="cannot be written as JSON"):
         PROVIDER.build(chat(extra_body={"x": object()}), PLACE)
 
 
 def test_an_operation_it_does_not_have() -> None:
-    with pytest.raises(UnsupportedOperationError, match="acme has no embedding operation"):
-        OpenAILike(name="acme", operations=("chat",)).build(
-            EmbeddingRequest(model="acme/m", input="a"), PLACE
-        )
+    with use(Runtime()):
+        llmroute.register_provider("acme", OpenAILike(name="acme", operations=("chat",)))
+        with pytest.raises(UnsupportedOperationError, match="acme has no embedding operation"):
+            llmroute.embedding("acme/m", "a", api_base="http://127.0.0.1:1")
 
 
 def test_an_option_of_a_local_model_is_not_dropped_in_silence() -> None:
@@ -177,10 +236,38 @@ def test_a_value_that_asks_for_nothing_is_no_reason_to_refuse(
     name: str, nothing: object, something: object
 ) -> None:
     provider = OpenAILike(name="acme", unsupported_params=frozenset({name}))
-    assert name not in sent(chat(params={name: nothing}), provider)
-    assert sent(chat(params={name: nothing}))[name] == nothing
+    assert name not in sent(chat(params={name: nothing, "tools": TOOLS}), provider)
+    assert sent(chat(params={name: nothing, "tools": TOOLS}))[name] == nothing
     with pytest.raises(UnsupportedParamsError, match=name):
         provider.build(chat(params={name: something}), PLACE)
+
+
+@pytest.mark.parametrize("unsupported", ["raise", "drop", "pass"])
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        {"tools": []},
+        {"tools": [], "tool_choice": "auto", "parallel_tool_calls": True},
+        {"tool_choice": "none"},
+        {"functions": []},
+        {"stop": []},
+        {"logit_bias": {}},
+        {"modalities": []},
+        {"metadata": {}},
+    ],
+)
+def test_parameters_that_ask_for_nothing_are_not_sent(
+    nothing: dict[str, Any], unsupported: Unsupported
+) -> None:
+    request = chat(params=nothing, unsupported=unsupported)
+    assert sent(request) == {"model": "m", "messages": HELLO}
+    picky = OpenAILike(name="acme", unsupported_params=frozenset(nothing))
+    assert sent(request, picky) == {"model": "m", "messages": HELLO}
+
+
+def test_an_empty_value_that_asks_for_something_is_sent() -> None:
+    # OpenAI searches the web when it is asked with no options.
+    assert sent(chat(params={"web_search_options": {}}))["web_search_options"] == {}
 
 
 # What comes in.

@@ -11,22 +11,29 @@ from typing import Any
 import openai.types as o
 import openai.types.chat as oc
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from openai.types import completion_create_params as text_params
-from openai.types import embedding_create_params as embedding_params
-from openai.types.chat import chat_completion as occ
-from openai.types.chat import chat_completion_chunk as och
-from openai.types.chat import completion_create_params as chat_params
-from openai.types.completion_usage import CompletionTokensDetails as OpenAICompletionDetails
-from openai.types.completion_usage import CompletionUsage
-from openai.types.completion_usage import PromptTokensDetails as OpenAIPromptDetails
+from hypothesis import given, strategies as st
+from openai.types import (
+    completion_create_params as text_params,
+    embedding_create_params as embedding_params,
+)
+from openai.types.chat import (
+    chat_completion as occ,
+    chat_completion_chunk as och,
+    completion_create_params as chat_params,
+)
+from openai.types.completion_usage import (
+    CompletionTokensDetails as OpenAICompletionDetails,
+    CompletionUsage,
+    PromptTokensDetails as OpenAIPromptDetails,
+)
 from openai.types.create_embedding_response import Usage as OpenAIEmbeddingUsage
 
 from llmroute.providers import get_provider
 from llmroute.types import chat, chat_chunk, embedding, text, usage
 from llmroute.types.base import Model
-from llmroute.types.request import ChatParams, ChatRequest, EmbeddingParams, TextParams
+from llmroute.types.chat_request import ChatParams, ChatRequest
+from llmroute.types.embedding import EmbeddingParams
+from llmroute.types.text import TextParams
 
 LOGPROBS = {
     "content": [

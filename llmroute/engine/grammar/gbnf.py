@@ -9,8 +9,7 @@ rules overflow the stack, 10,000 alternatives at one place take seconds.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator, Mapping, Set as AbstractSet
 
 from .tree import EMPTY, Alt, Chars, Expr, GrammarError, Lit, Ref, Repeat, Seq
 from .ways import check_ways

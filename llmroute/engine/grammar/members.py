@@ -7,8 +7,7 @@ stands before the fork, as llama.cpp follows every way that is still possible.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Sequence, Set as AbstractSet
 
 from .gbnf import Rules
 from .json_values import bracketed, comma, space

@@ -13,8 +13,7 @@ from haystack.dataclasses import (
     ToolCall,
 )
 from haystack.tools import Tool
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from haystack_integrations.components.generators.llmroute._convert import (
     to_messages,

@@ -13,7 +13,7 @@ from pngs import BLUE, RED, png
 from pydantic import BaseModel
 
 from llmroute import loaded_models
-from llmroute.engine.handlers import handler_names
+from llmroute.engine.options.vision_formats import handler_names
 from llmroute.errors import BadRequestError, NotFoundError, UnsupportedParamsError
 from llmroute.integrations.haystack import (
     LlamaCppChatGenerator,

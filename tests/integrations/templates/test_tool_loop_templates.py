@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from llmroute.engine.chat import ControlTokens, render_chat
-from llmroute.engine.templates import BUILT_IN
-from llmroute.engine.tool_messages import _good_forms
+from llmroute.engine.templates.builtin import BUILT_IN
+from llmroute.engine.templates.chat import render_chat
+from llmroute.engine.templates.tool_messages import _good_forms
+from llmroute.engine.vocabulary.control_tokens import ControlTokens
 from llmroute.errors import BadRequestError
 from llmroute.testing.tiny_gguf import CHAT_TEMPLATE
 

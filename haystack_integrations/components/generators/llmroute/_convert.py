@@ -21,8 +21,7 @@ from haystack.tools import ToolsType, flatten_tools_or_toolsets
 from haystack.tools.tool import Tool
 
 from llmroute.schemas import strict as strict_schema
-from llmroute.types.chat import ChatCompletion, Choice
-from llmroute.types.chat import ToolCall as CanonicalToolCall
+from llmroute.types.chat import ChatCompletion, Choice, ToolCall as CanonicalToolCall
 from llmroute.types.usage import Usage
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from llmroute.engine.files import find_model
+from llmroute.engine.gguf.files import find_model
 from llmroute.local_models import unload, warm_up
 
 _lock = threading.Lock()

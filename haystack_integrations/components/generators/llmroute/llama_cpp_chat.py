@@ -6,7 +6,7 @@ from haystack import component, default_from_dict
 from haystack.dataclasses import ChatMessage, StreamingCallbackT
 from haystack.tools import ToolsType
 
-from llmroute.engine.handlers import handler_names
+from llmroute.engine.options.vision_formats import handler_names
 
 from ._convert import flat_tools, to_messages, to_tools
 from ._llama_cpp_kwargs import generation_arguments, load_options

@@ -8,7 +8,7 @@ from haystack.dataclasses import ChatMessage, StreamingCallbackT
 from haystack.tools import ToolsType
 from haystack.utils import Secret
 
-from llmroute.types.request import ChatParams
+from llmroute.types.chat_request import ChatParams
 
 from ._convert import flat_tools, to_messages, to_tools
 from ._run import Call, achat, chat, choose_callback

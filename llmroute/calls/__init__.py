@@ -1,0 +1,1 @@
+"""The public calls, one file an operation: its two functions and its own checks."""

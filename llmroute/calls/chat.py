@@ -1,0 +1,90 @@
+"""`completion()` and `acompletion()`: a model answers a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias, Unpack, overload
+
+from ..messages import plain_messages
+from ..prepare import CallOptions, prepare
+from ..schemas import response_format
+from ..transport import drive
+from ..transport.run import Job
+from ..transport.streams import AsyncStream, Stream
+from ..types.chat import ChatCompletion
+from ..types.chat_chunk import ChatCompletionChunk
+from ..types.chat_request import CHAT, ChatParams, ChatRequest
+
+Messages: TypeAlias = str | Sequence[Any]
+"""A text (one user message), or message dicts and message objects in order."""
+
+
+class ChatArgs(ChatParams, CallOptions, total=False):
+    """The keyword arguments of `completion()`."""
+
+
+@overload
+def completion(
+    model: str, messages: Messages, *, stream: Literal[False] = False, **given: Unpack[ChatArgs]
+) -> ChatCompletion: ...
+@overload
+def completion(
+    model: str, messages: Messages, *, stream: Literal[True], **given: Unpack[ChatArgs]
+) -> Stream[ChatCompletionChunk]: ...
+@overload
+def completion(
+    model: str, messages: Messages, *, stream: bool, **given: Unpack[ChatArgs]
+) -> ChatCompletion | Stream[ChatCompletionChunk]: ...
+def completion(
+    model: str, messages: Messages, *, stream: bool = False, **given: Unpack[ChatArgs]
+) -> ChatCompletion | Stream[ChatCompletionChunk]:
+    """Answers a conversation.
+
+    `model` is `provider/model`, such as `"meta_llama/Llama-4-Scout-17B-16E-Instruct-FP8"` or
+    `"llamacpp/model.gguf"`. `messages` is a text or a list of messages; a message of an earlier
+    answer can be put in as it is. With `stream=True` the chunks come as they are made.
+
+    Raises `BadRequestError` or a subclass before anything is sent if the call cannot work,
+    `APIStatusError`s and `APIConnectionError`s if it did not, after `num_retries` more tries.
+    """
+    job = chat_job(model, messages, stream, given)
+    return drive.stream(job) if stream else drive.complete(job)
+
+
+@overload
+async def acompletion(
+    model: str, messages: Messages, *, stream: Literal[False] = False, **given: Unpack[ChatArgs]
+) -> ChatCompletion: ...
+@overload
+async def acompletion(
+    model: str, messages: Messages, *, stream: Literal[True], **given: Unpack[ChatArgs]
+) -> AsyncStream[ChatCompletionChunk]: ...
+@overload
+async def acompletion(
+    model: str, messages: Messages, *, stream: bool, **given: Unpack[ChatArgs]
+) -> ChatCompletion | AsyncStream[ChatCompletionChunk]: ...
+async def acompletion(
+    model: str, messages: Messages, *, stream: bool = False, **given: Unpack[ChatArgs]
+) -> ChatCompletion | AsyncStream[ChatCompletionChunk]:
+    """The async twin of `completion()`."""
+    job = chat_job(model, messages, stream, given)
+    if stream:
+        return await drive.astream(job)
+    return await drive.acomplete(job)
+
+
+def chat_job(
+    model: str, messages: object, stream: bool, given: Mapping[str, object]
+) -> Job[ChatCompletion, ChatCompletionChunk]:
+    """The job of a chat call. Raises `BadRequestError` or a subclass for anything wrong."""
+    plain = plain_messages(messages, model)
+    prepared = prepare(CHAT, model, given)
+    params = prepared.common["params"]
+    if isinstance(params.get("response_format"), type):
+        params["response_format"] = response_format(params["response_format"])
+    request = ChatRequest(messages=plain, stream=bool(stream), **prepared.common)
+    if prepared.provider.exact_counts:
+        from ..tokens import check_context_window  # with the registry, more than most calls need
+
+        check_context_window(request)
+    return prepared.job(CHAT, request)

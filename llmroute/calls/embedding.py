@@ -1,0 +1,45 @@
+"""`embedding()` and `aembedding()`: texts become vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Never, Unpack
+
+from ..prepare import CallOptions, prepare
+from ..transport import drive
+from ..transport.run import Job
+from ..types.embedding import EMBEDDING, EmbeddingParams, EmbeddingRequest, EmbeddingResponse
+from .inputs import checked_inputs
+
+
+class EmbeddingArgs(EmbeddingParams, CallOptions, total=False):
+    """The keyword arguments of `embedding()`."""
+
+
+def embedding(
+    model: str,
+    input: str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]],
+    **given: Unpack[EmbeddingArgs],
+) -> EmbeddingResponse:
+    """Turns texts (or token ids) into vectors, in the order given. Errors as in `completion()`."""
+    job = embedding_job(model, input, given)
+    return drive.complete(job)
+
+
+async def aembedding(
+    model: str,
+    input: str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]],
+    **given: Unpack[EmbeddingArgs],
+) -> EmbeddingResponse:
+    """The async twin of `embedding()`."""
+    job = embedding_job(model, input, given)
+    return await drive.acomplete(job)
+
+
+def embedding_job(
+    model: str, inputs: object, given: Mapping[str, object]
+) -> Job[EmbeddingResponse, Never]:
+    """The job of an embedding call. Raises `BadRequestError` or a subclass for anything wrong."""
+    checked = checked_inputs(inputs, "input", model)
+    prepared = prepare(EMBEDDING, model, given)
+    return prepared.job(EMBEDDING, EmbeddingRequest(input=checked, **prepared.common))

@@ -1,0 +1,1 @@
+"""From the model's scores to an answer's tokens, text, calls and log probabilities."""

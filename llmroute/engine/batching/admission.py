@@ -1,0 +1,84 @@
+"""From a job as it arrives to choices that can run."""
+
+from __future__ import annotations
+
+from ...providers.base import LocalToken
+from ..answers.answer import Answer
+from ..answers.best_of import BestOf
+from ..answers.chain import SamplerChain
+from ..answers.prompt_logprobs import PromptLogprobs
+from ..answers.rules import AnswerRules, rules_for
+from ..job import Choice, Job, Prompt
+from ..model.model import Model
+from ..prompt.prompt import check_fits, prompts_of
+
+
+def choices_of(job: Job, model: Model) -> list[Choice]:
+    """Every answer a job asks for, prompt by prompt; their number is the index in the result.
+
+    Raises `ContextWindowExceededError` for a prompt that is too long and `BadRequestError` for one
+    that is none.
+    """
+    job.prompts = prompts_of(
+        job.call,
+        model.vocabulary,
+        model.header,
+        model.images,
+        suffix_first=model.options.spm_infill,
+    )
+    for prompt in job.prompts:
+        check_fits(prompt, model.window)
+    sampling = job.sampling
+    job.unfinished = len(job.prompts) * sampling.n
+    if sampling.scores_prompt:
+        for prompt in job.prompts:
+            prompt.logprobs = PromptLogprobs(
+                model.vocabulary, prompt.tokens, prompt.text, sampling.logprobs or 0
+            )
+    elif sampling.max_tokens == 0:
+        _answer_nothing(job)
+        return []
+    form = sampling.form
+    rules = {id(p): rules_for(job.call, form, model.header, p.text) for p in job.prompts}
+    wanted = [prompt for prompt in job.prompts for _ in range(sampling.candidates)]
+    choices = [
+        _choice(job, model, prompt, index, rules[id(prompt)]) for index, prompt in enumerate(wanted)
+    ]
+    if sampling.chooses:
+        answers = [choice.answer for choice in choices]
+        job.best_of = BestOf(answers, sampling.candidates, sampling.n)
+    if sampling.echo and not sampling.scores_prompt:
+        for index, prompt in enumerate(wanted):
+            job.emit(LocalToken(index, prompt.text))
+    return choices
+
+
+def _answer_nothing(job: Job) -> None:
+    for index in range(job.unfinished):
+        prompt = job.prompts[index // job.sampling.n]
+        job.emit(LocalToken(index, prompt.text if job.sampling.echo else "", (), "length"))
+
+
+def _choice(job: Job, model: Model, prompt: Prompt, index: int, rules: AnswerRules) -> Choice:
+    room = model.window - prompt.size
+    limit = room if job.sampling.max_tokens is None else min(room, job.sampling.max_tokens)
+    markers = rules.markers(model.vocabulary)
+    chain = SamplerChain(
+        model.lib,
+        model.vocabulary,
+        job.sampling,
+        seed=job.seed + index,
+        prompt=[token for token in prompt.tokens if token >= 0],
+        window=model.window,
+        grammar=rules.grammar,
+        markers=markers,
+    )
+    answer = Answer(
+        model.vocabulary,
+        job.sampling,
+        index=index,
+        limit=limit,
+        reader=rules.reader(),
+        markers=markers,
+    )
+    return Choice(job, prompt, chain, answer, list(prompt.tokens))

@@ -1,0 +1,319 @@
+"""Many answers in one context: which tokens each step computes, and what comes of them.
+
+Belongs to the engine's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from ...errors import InternalServerError, LLMRouteError
+from ..drafts.drafts import Drafts
+from ..interrupt import Interrupt
+from ..job import Choice, Job
+from ..model.model import ABORTED, DECODED, NO_ROOM, Model
+from .admission import choices_of
+from .cells import Start
+from .sequence_store import SequenceStore
+from .sequences import Sequences
+
+_CHUNK_SHARE = 4
+"""While answers are being written, a step reads at most one part in so many of a batch of prompt,
+so that they keep coming."""
+
+
+class Scheduler:
+    """Runs the choices of all jobs, `n_parallel` of them at once."""
+
+    def __init__(self, model: Model, interrupt: Interrupt, drafts: Drafts | None = None) -> None:
+        self._model = model
+        self._interrupt = interrupt
+        self._drafts = drafts or Drafts(None, 0, model.vocabulary.is_end)
+        self._drafts_fit = True
+        """Whether the cache had room for drafts, or has been given some since."""
+        self._sequences = Sequences(model)
+        self.waiting: deque[Choice] = deque()
+        self.active: list[Choice] = []
+        """In the order they were admitted."""
+        self._full = False
+        """Whether the cache proved too small for those active; until one ends, none is admitted."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.active or self.waiting)
+
+    def prepare(self, job: Job) -> list[Choice]:
+        """The choices a job asks for. Raises what is wrong with it."""
+        return choices_of(job, self._model)
+
+    def add(self, choices: Iterable[Choice]) -> None:
+        """Choices of a new job, to be started when there is room."""
+        self.waiting.extend(choices)
+
+    def step(self) -> None:
+        """Compute one batch and hand out the tokens that come of it."""
+        self._drop_cancelled()
+        self._admit()
+        self._look()
+        batched = self._fill()
+        if not batched:
+            return
+        self._interrupt.begin([choice.job for choice in batched])
+        begun = time.perf_counter()
+        try:
+            result = self._model.decode()
+        finally:
+            self._interrupt.end()
+        if result == DECODED:
+            if self._drafts.on and all(choice.pending == 1 for choice in batched):
+                self._model.wait()
+                self._drafts.took(self._model.batch.size, time.perf_counter() - begun)
+            self._advance(batched)
+        elif result == NO_ROOM:
+            self._make_room()
+        else:
+            self._broken_off()
+            if result != ABORTED:  # aborted: all of them are cancelled, and dropped next time
+                for choice in batched:
+                    choice.computed = 0  # nothing of it is kept
+                error = InternalServerError(f"llama_decode failed with code {result}.")
+                self._fail(batched, error)
+
+    def _broken_off(self) -> None:
+        """A decode did not come to its end. llama.cpp moves states of other sequences meanwhile,
+        so none is known to be whole."""
+        if not self._model.can_cut:
+            self._sequences.restart_all(self.active)
+
+    def settled(self) -> SequenceStore:
+        """The sequences, with nothing left of calls that were broken off."""
+        self._drop_cancelled()
+        return self._sequences.store
+
+    def fail_all(self, error: Exception) -> None:
+        """End every job with an error."""
+        self._fail([*self.active, *self.waiting], error)
+
+    def _fail(self, choices: Iterable[Choice], error: Exception) -> None:
+        for job in {id(choice.job): choice.job for choice in choices}.values():
+            job.fail(error)
+        self._drop_cancelled()
+
+    def _drop_cancelled(self) -> None:
+        for choice in [choice for choice in self.active if choice.job.cancelled]:
+            self._retire(choice)
+        if any(choice.job.cancelled for choice in self.waiting):
+            gone = [choice for choice in self.waiting if choice.job.cancelled]
+            self.waiting = deque(c for c in self.waiting if not c.job.cancelled)
+            for choice in gone:
+                choice.chain.free()
+
+    def _retire(self, choice: Choice) -> None:
+        """Let a choice go that is complete or not wanted."""
+        self._full, self._drafts_fit = False, True
+        self._sequences.leave(choice)
+        self._stop(choice)
+        choice.chain.free()
+
+    def _stop(self, choice: Choice) -> None:
+        self.active.remove(choice)
+        choice.sequence, choice.computed, choice.drafted = -1, 0, ()
+
+    # Starting
+
+    def _admit(self) -> None:
+        """Start waiting choices in their order, as long as sequences and cells are free."""
+        if self._full and self.active:
+            return
+        passed: list[Choice] = []
+        while self.waiting and len(self.active) + len(passed) < self._model.options.n_parallel:
+            choice = self.waiting.popleft()
+            if choice.waits_for_reader:
+                passed.append(choice)
+                continue
+            start = self._sequences.find(choice, self.active)
+            choice.reader, choice.soon = start.reader, start.soon
+            if start.reader:
+                passed.append(choice)
+            elif self.active and not self._sequences.has_cells(choice, start, self.active):
+                passed.append(choice)
+                break  # nobody overtakes it
+            else:
+                self._start(choice, start)
+        self.waiting.extendleft(reversed(passed))
+
+    def _start(self, choice: Choice, start: Start) -> None:
+        self._sequences.begin(choice, start)
+        self.active.append(choice)
+        if choice.prompt.cached is None:
+            choice.prompt.cached = start.length
+
+    # One step
+
+    def _fill(self) -> list[Choice]:
+        """Put the next tokens into the batch: one for each answer with what is drafted to follow
+        it, then those of prompts."""
+        batch = self._model.batch
+        batch.clear()
+        writing = [choice for choice in self.active if choice.pending == 1]
+        reading = [choice for choice in self.active if choice.pending > 1 and choice.readable]
+        room = min(self._model.batch_size - len(self.active), self._model.score_rows)
+        drafts = self._drafts.plan(writing, room) if self._drafts_fit else {}
+        for choice in writing:
+            self._put(choice, 1, drafts.get(choice, ()))
+        room = self._model.batch_size - batch.size
+        if writing:
+            room = max(1, room // _CHUNK_SHARE)
+        shares = within_rows(_shares(reading, room), self._model.score_rows)
+        for choice, count in shares:
+            self._put(choice, count)
+        return [*writing, *(choice for choice, _ in shares)]
+
+    def _look(self) -> None:
+        """Compute an image, if one is next in a prompt; it goes alone, one in a step."""
+        choice = next((choice for choice in self.active if choice.picture), None)
+        if choice is None or choice.picture is None:
+            return
+        self._interrupt.begin([choice.job])
+        try:
+            result = self._model.look(choice.picture, choice.computed, choice.sequence)
+        except LLMRouteError as error:
+            choice.job.fail(error)
+            return
+        finally:
+            self._interrupt.end()
+        if result == DECODED:
+            choice.computed += choice.picture.positions
+            self._sequences.pin(choice)
+            return
+        # Part of it may be there.
+        if self._model.can_cut:
+            self._model.cut(choice.sequence, choice.computed)
+        else:
+            self._sequences.restart(choice)
+        if result == NO_ROOM:
+            self._make_room()
+            return
+        self._broken_off()
+        if result != ABORTED:
+            choice.job.fail(InternalServerError(f"llama_decode failed with code {result}."))
+
+    def _put(self, choice: Choice, count: int, drafted: Sequence[int] = ()) -> None:
+        start = choice.computed
+        count = min(count, choice.readable)
+        complete, every = count == choice.pending, choice.prompt.unscored
+        tokens = [*choice.tokens[start : start + count], *drafted]
+        row = self._model.batch.add(
+            tokens, start, choice.sequence, wanted=complete or every, every=every or bool(drafted)
+        )
+        choice.planned, choice.drafted = count, drafted
+        choice.first_row = row - len(tokens) + 1
+        choice.row = row - len(drafted) if complete else -1
+
+    def _advance(self, batched: list[Choice]) -> None:
+        for choice in batched:
+            self._score(choice)
+            choice.computed += choice.planned
+            self._sequences.pin(choice)
+            if choice.row >= 0 and not choice.job.cancelled:
+                try:
+                    self._write(choice)
+                except LLMRouteError as error:  # a grammar's dead end: it ends this job only
+                    choice.job.fail(error)
+
+    def _score(self, choice: Choice) -> None:
+        """Find how likely the tokens of a prompt are, where that is wanted."""
+        logprobs, start, row = choice.prompt.logprobs, choice.computed, choice.first_row
+        if logprobs is not None and not choice.job.cancelled:
+            logprobs.take(start, choice.planned, lambda at: self._model.logits(row + at - start))
+
+    def _write(self, choice: Choice) -> None:
+        """Choose the next token of an answer, and more as long as they were drafted so."""
+        drafted, right = choice.drafted, 0
+        choice.job.drafted += len(drafted)
+        self._choose(choice)
+        for token in drafted:
+            if choice.sequence < 0 or choice.job.cancelled or choice.tokens[-1] != token:
+                break
+            right += 1
+            choice.job.accepted += 1
+            choice.computed += 1
+            choice.row += 1
+            self._choose(choice)
+        if choice.sequence >= 0 and right < len(drafted):
+            self._model.cut(choice.sequence, choice.computed)
+        if drafted:
+            self._drafts.checked(choice, right, len(drafted) - right)
+            choice.drafted = ()
+
+    def _choose(self, choice: Choice) -> None:
+        """Choose the next token of an answer and hand out its text."""
+        if choice.begins and choice.prompt.logprobs is not None:
+            told = choice.prompt.logprobs.found
+            choice.job.emit(choice.answer.echo(choice.prompt.text, told))
+            if choice.answer.finished:
+                self._retire(choice)
+                return
+        token = choice.chain.sample(self._model.context, choice.row)
+        choice.job.completion_tokens += 1
+        event = choice.answer.accept(token, lambda: self._model.logits(choice.row))
+        if event is not None:
+            choice.job.emit(event)
+        if choice.answer.finished:
+            self._retire(choice)
+        else:
+            choice.tokens.append(token)
+
+    def _make_room(self) -> None:
+        """The cache is full: drafts go first; then what is only kept, the least recently used
+        before the others; then the youngest answer gives its cells back until another has ended.
+
+        Nothing of it is lost but time: it keeps its tokens and its sampler.
+        """
+        if any(choice.drafted for choice in self.active):
+            self._drafts_fit = False
+            return
+        self._drafts_fit = True
+        if self._sequences.drop_oldest():
+            return
+        youngest = self.active[-1]
+        if len(self.active) == 1:
+            self._fail([youngest], InternalServerError("The engine's cache is full."))
+        else:
+            self._sequences.take(youngest)
+            self._stop(youngest)
+            self.waiting.appendleft(youngest)
+            self._full = True
+
+
+def within_rows(shares: Iterable[tuple[Choice, int]], rows: int) -> list[tuple[Choice, int]]:
+    """Prompts whose every token is scored take a row of logits for each: no more than `rows`."""
+    bounded = []
+    for choice, count in shares:
+        if choice.prompt.unscored:
+            count = min(count, rows)
+            rows -= count
+        if count:
+            bounded.append((choice, count))
+    return bounded
+
+
+def _shares(reading: list[Choice], room: int) -> list[tuple[Choice, int]]:
+    """How many tokens of each prompt to compute.
+
+    The shortest first, so that first tokens come soon and a long prompt holds up nobody; but half
+    of the room is the oldest's, so that short ones that keep coming don't hold it up for ever.
+    """
+    shares = []
+    kept = min(reading[0].pending, -(-room // 2)) if reading else 0
+    room -= kept
+    for choice in sorted(reading, key=lambda choice: choice.pending):
+        own = kept if choice is reading[0] else 0
+        more = min(choice.pending - own, room)
+        room -= more
+        if own + more:
+            shares.append((choice, own + more))
+    return shares

@@ -1,0 +1,1 @@
+"""Speculative decoding: tokens guessed ahead, so that one step can confirm several."""

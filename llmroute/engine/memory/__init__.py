@@ -1,0 +1,1 @@
+"""How much memory this machine has, and what a model takes of it."""

@@ -1,0 +1,1 @@
+"""One loaded model: all calls into llama.cpp that compute something."""

@@ -1,0 +1,1 @@
+"""From what the caller wrote to the tokens of a prompt."""

@@ -1,0 +1,1 @@
+"""Saving what a model has cached of ended calls, and restoring it."""

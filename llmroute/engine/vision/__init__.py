@@ -1,0 +1,1 @@
+"""Images in messages, and the encoder that reads them."""

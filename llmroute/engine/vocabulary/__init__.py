@@ -1,0 +1,1 @@
+"""A model's tokens: text to tokens, tokens to bytes."""

@@ -1,0 +1,344 @@
+"""Takes the secrets of a call out of what people may see. The only place that does.
+
+Texts are redacted whole and cut afterwards: a cut through a secret would leave a piece that no
+longer looks like one.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from pydantic_core import to_json
+
+from .errors import APIError
+
+ValueT = TypeVar("ValueT")
+
+MASK = "***"
+"""Stands where a secret stood."""
+MAX_MESSAGE = 1_000
+"""Characters kept of a provider's words; the whole message may be twice as long."""
+MAX_BODY = 64 * 1024
+"""Characters kept of an error's body."""
+_MAX_FACT = 200
+
+_LONG = 8  # characters; a shorter secret may be part of any text
+_LONGEST_WORD = 12  # characters of a secret's end that are taken for a piece of it
+
+# Headers that say nothing secret by their definition: RFC 9110, and the versions of APIs.
+_PUBLIC_HEADERS = frozenset(
+    {
+        "accept",
+        "accept-charset",
+        "accept-encoding",
+        "accept-language",
+        "anthropic-beta",
+        "anthropic-version",
+        "api-version",
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "expect",
+        "host",
+        "openai-beta",
+        "te",
+        "transfer-encoding",
+        "user-agent",
+    }
+)
+_PUBLIC_QUERY = frozenset({"alt", "api-version", "version"})
+_CREDENTIAL = re.compile("auth|cookie|credential|key|secret|signature|token")
+_ESCAPE = re.compile(r"%[0-9a-f]{2}|\\|&#?\w+;", re.IGNORECASE)
+
+
+class Secrets:
+    """What no error, record or answer of a call may show."""
+
+    __slots__ = ("_long", "_short")
+
+    def __init__(self, values: Iterable[str | None] = ()) -> None:
+        found = {value.strip() for value in values if value}
+        # The longest first, so that one that is part of another leaves no rest of it.
+        ordered = sorted(found - {"", MASK}, key=lambda value: (-len(value), value))
+        self._long = tuple(value for value in ordered if len(value) >= _LONG)
+        self._short = tuple(value for value in ordered if len(value) < _LONG)
+
+    @classmethod
+    def of_call(
+        cls,
+        *,
+        api_key: str | None = None,
+        urls: Iterable[str | None] = (),
+        extra_headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Secrets:
+        """The secrets of one call.
+
+        They are its key, user, password and query values of its URLs, the values of
+        `extra_headers` but those that are public by definition (`accept`, ...), and those of the
+        `headers` it sends whose name says that they hold credentials.
+        """
+        found = [api_key]
+        for url in urls:
+            found += _in_url(url) if url else ()
+        for name, value in (extra_headers or {}).items():
+            found += () if name.lower() in _PUBLIC_HEADERS else _in_header(name, value)
+        for name, value in (headers or {}).items():
+            found += _in_header(name, value) if _is_credential(name) else ()
+        return cls(found)
+
+    def __repr__(self) -> str:
+        return f"Secrets({len(self._long) + len(self._short)})"
+
+    def __bool__(self) -> bool:
+        return bool(self._long or self._short)
+
+    def with_url(self, url: str | None) -> Secrets:
+        """These and those of `url`, such as a server's `location`."""
+        return Secrets((*self._long, *self._short, *_in_url(url))) if url else self
+
+    def hide(self, text: str) -> str:
+        """`text` without any secret of eight characters or more, as written or as encoded.
+
+        A piece of a secret, as a cut leaves it, is hidden too: its first eight characters and
+        more, or its last twelve and more.
+        """
+        for secret in self._long:
+            text = _mask(text, secret)
+        return text
+
+    def hide_said(self, value: ValueT) -> ValueT:
+        """Something a server said without any secret: a text, or data as JSON has it.
+
+        Here shorter secrets are hidden as well, where they stand as whole words.
+        """
+        if not self or (isinstance(value, Mapping) and not self._may_be_in(value)):
+            return value
+        hidden: ValueT = self._said(value)
+        return hidden
+
+    def _may_be_in(self, headers: Mapping[Any, Any]) -> bool:
+        """Whether any is in `headers`, looked at as one text: nearly always none is."""
+        if not all(isinstance(text, str) for item in headers.items() for text in item):
+            return True
+        joined = "\n".join(text for item in headers.items() for text in item)
+        return any(_is_near(joined, secret) for secret in self._long) or any(
+            secret in joined for secret in self._short
+        )
+
+    def _said(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._words(value)
+        if isinstance(value, Mapping):
+            return {self.hide(str(key)): self._said(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._said(item) for item in value]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value if self._words(str(value)) == str(value) else MASK
+        return value
+
+    def _words(self, text: str) -> str:
+        text = self.hide(text)
+        for secret in self._short:
+            text = _word(secret).sub(MASK, text)
+        return text
+
+
+def redact(error: APIError, secrets: Secrets) -> None:
+    """Takes `secrets` out of everything `error` carries, then cuts what is too long.
+
+    That is its message and arguments, every attribute, and the errors it came from. Those of other
+    packages that hold what they refused (a validation error has the whole answer) or the request
+    (httpx's) are dropped. What a model said (`partial`) is the caller's and is left as it is.
+    """
+    _redact(error, secrets.with_url(error.headers.get("location")), set())
+
+
+def _redact(error: APIError, secrets: Secrets, seen: set[int]) -> None:
+    seen.add(id(error))
+    heard = error.body is not None or bool(error.headers)
+    said = error.provider_message
+    shown = _cut(secrets.hide_said(said), MAX_MESSAGE)
+    message = error.message.replace(said, shown) if said else error.message
+    for name, value in vars(error).items():
+        if heard and name in ("body", "code", "headers", "param", "request_id", "type"):
+            setattr(error, name, secrets.hide_said(value))
+        elif isinstance(value, str) and name not in ("model", "provider"):
+            setattr(error, name, secrets.hide(value))
+        elif name == "__notes__":
+            setattr(error, name, [secrets.hide(str(note)) for note in value])
+    error.provider_message = shown
+    error.message = _cut(secrets.hide(message), 2 * MAX_MESSAGE)
+    error.args = (error.message,)
+    error.body = _cut_body(error.body)
+    for name in ("code", "param", "request_id", "type"):
+        fact = getattr(error, name)
+        setattr(error, name, _cut(fact, _MAX_FACT) if isinstance(fact, str) else fact)
+    _redact_origin(error, secrets, seen)
+
+
+def _redact_origin(error: BaseException, secrets: Secrets, seen: set[int]) -> None:
+    """Cleans the errors that `error` came from, or cuts it off from them."""
+    cause, context, suppressed = error.__cause__, error.__context__, error.__suppress_context__
+    error.__cause__ = _cleaned(cause, secrets, seen)
+    error.__context__ = None if suppressed else _cleaned(context, secrets, seen)
+    error.__suppress_context__ = suppressed  # which setting a cause has changed
+
+
+def _cleaned(
+    origin: BaseException | None, secrets: Secrets, seen: set[int]
+) -> BaseException | None:
+    if origin is None or id(origin) in seen:
+        return origin
+    if isinstance(origin, APIError):
+        _redact(origin, secrets, seen)
+        return origin
+    seen.add(id(origin))
+    holds_input = isinstance(origin, ValueError) and not isinstance(origin, OSError)
+    if secrets and (holds_input or hasattr(origin, "_request")):
+        return None
+    text = f"{origin} {origin.args} {vars(origin)}"
+    if secrets.hide(text) != text:
+        return None
+    _redact_origin(origin, secrets, seen)
+    return origin
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _cut_body(body: object) -> object:
+    """`body`, or the beginning of its text if it is too long."""
+    if isinstance(body, str):
+        return _cut(body, MAX_BODY)
+    if not isinstance(body, Mapping | list):
+        return body
+    text = to_json(body, serialize_unknown=True, inf_nan_mode="constants")
+    return body if len(text) <= MAX_BODY else text[:MAX_BODY].decode("utf-8", "ignore")
+
+
+@functools.lru_cache(maxsize=256)
+def _in_url(url: str) -> tuple[str, ...]:
+    """User, password and query values of `url`, and its `Basic` credentials."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ()
+    found = [unquote(parts.fragment)]
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        found += () if name.lower() in _PUBLIC_QUERY else (value or name,)
+    user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
+    user, password = unquote(user), unquote(password)
+    if user or password:
+        basic = b64encode(f"{user}:{password}".encode("utf-8", "replace")).decode()
+        found += [basic, password, user if len(user) >= _LONG or not colon else ""]
+    return tuple(found)
+
+
+def _in_header(name: str, value: str) -> Iterator[str]:
+    if not isinstance(value, str):
+        return
+    if name.lower() == "cookie":
+        yield from (pair.partition("=")[2] for pair in value.split(";"))
+    scheme, space, credentials = value.strip().partition(" ")
+    if not (space and "authorization" in name.lower()):
+        yield value
+        return
+    yield credentials
+    if scheme.lower() == "basic":
+        try:
+            yield b64decode(credentials).decode().partition(":")[2]
+        except ValueError:
+            return
+
+
+@functools.lru_cache(maxsize=256)
+def _is_credential(name: str) -> bool:
+    return _CREDENTIAL.search(name.lower()) is not None
+
+
+@functools.lru_cache(maxsize=256)
+def _word(secret: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w-]){re.escape(secret)}(?![\w-])")
+
+
+def _is_near(text: str, secret: str) -> bool:
+    """Whether `secret` or a piece of it may be in `text`: a quick look that misses nothing."""
+    if _ESCAPE.search(text) or (" " in secret and "+" in text):
+        return True
+    lowered = text.lower()
+    return secret[:_LONG].lower() in lowered or secret[-_LONGEST_WORD:].lower() in lowered
+
+
+def _mask(text: str, secret: str) -> str:
+    if not _is_near(text, secret):
+        return text
+    text = _mask_from_start(text, secret)
+    return _mask_to_end(text, secret) if len(secret) > _LONGEST_WORD else text
+
+
+def _mask_from_start(text: str, secret: str) -> str:
+    """Masks `secret`, and what begins like it."""
+    parts: list[str] = []
+    done = 0
+    for match in _spelled(secret[:_LONG]).finditer(text):
+        if match.start() < done:
+            continue
+        length, end = _LONG, match.end()
+        while length < len(secret) and (more := _spelled(secret[length]).match(text, end)):
+            length, end = length + 1, more.end()
+        if length < len(secret) and _is_word(secret[:length]):
+            continue
+        parts += (text[done : match.start()], MASK)
+        done = end
+    return "".join(parts) + text[done:]
+
+
+def _mask_to_end(text: str, secret: str) -> str:
+    """Masks what ends like `secret`."""
+    parts: list[str] = []
+    done = 0
+    for match in _spelled(secret[-_LONGEST_WORD:]).finditer(text):
+        length, start = _LONGEST_WORD, match.start()
+        while start > done and text[start - 1].lower() == secret[-length - 1].lower():
+            length, start = length + 1, start - 1
+            if length == len(secret):
+                break
+        if not _is_word(secret[-length:]):
+            parts += (text[done:start], MASK)
+            done = match.end()
+    return "".join(parts) + text[done:]
+
+
+def _is_word(piece: str) -> bool:
+    """Whether a piece of a secret may as well be a word of the language, such as `password`."""
+    return piece.isalpha() and (piece.islower() or piece.istitle())
+
+
+@functools.lru_cache(maxsize=1024)
+def _spelled(text: str) -> re.Pattern[str]:
+    """Matches `text` as written, and each character as URLs, JSON, Python and HTML encode it."""
+    return re.compile("".join(map(_spellings, text)), re.IGNORECASE)
+
+
+def _spellings(char: str) -> str:
+    ways = [char, "".join(f"%{byte:02x}" for byte in char.encode("utf-8", "replace"))]
+    ways += [f"&#{ord(char)};", f"&#x{ord(char):x};", html.escape(char)]
+    ways += [
+        rf"\u{ord(char):04x}",
+        rf"\x{ord(char):02x}",
+        f"\\{char}" if char in "\"'/\\" else char,
+    ]
+    if char == " ":
+        ways.append("+")
+    return f"(?:{'|'.join(dict.fromkeys(map(re.escape, ways)))})"

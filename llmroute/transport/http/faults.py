@@ -1,0 +1,64 @@
+"""From what can go wrong on the way to a server to the error the caller sees; the only place."""
+
+from __future__ import annotations
+
+import socket
+
+from ...errors import APIConnectionError, APIError, APITimeoutError, BadRequestError
+from ..limits import Limits, Phase
+from .body import DamagedBodyError
+from .framing import BrokenAnswerError
+from .http1 import IllegalHeaderError
+from .target import Target
+
+FAULTS = (OSError, BrokenAnswerError, DamagedBodyError, IllegalHeaderError)
+"""What `network_error` can translate. (`TimeoutError` and TLS errors are `OSError`s.)"""
+
+_WAITED_FOR = {
+    "connect": "No connection",
+    "first_token": "No answer",
+    "idle": "Nothing more of the answer",
+    "total": "No complete answer",
+}
+
+
+def network_error(exc: BaseException, target: Target, limits: Limits, phase: Phase) -> APIError:
+    """The error for `exc`, one of `FAULTS`, which came up in `phase`."""
+    if isinstance(exc, TimeoutError) and exc.errno is None:
+        return timeout_error(target, limits, phase)
+    if isinstance(exc, TimeoutError):
+        return APITimeoutError(f"The operating system gave up waiting: {exc}.", url=target.url)
+    if isinstance(exc, IllegalHeaderError):
+        return BadRequestError(str(exc), url=target.url)
+    return APIConnectionError(_explain(exc, target, phase), url=target.url)
+
+
+def timeout_error(target: Target, limits: Limits, phase: Phase) -> APITimeoutError:
+    """The error for a limit that passed in `phase`: names the limit and its seconds."""
+    name, seconds = limits.passed(phase)
+    limit = "in time" if seconds is None else f"within {seconds:g} seconds"
+    error = APITimeoutError(
+        f"{_WAITED_FOR[name]} {limit} (timeout: {name}).",
+        url=target.url,
+    )
+    error.is_total = name == "total"
+    return error
+
+
+def _explain(exc: BaseException, target: Target, phase: Phase) -> str:
+    origin = target.origin
+    reason = getattr(exc, "strerror", None) or str(exc)
+    if isinstance(exc, socket.gaierror):
+        return f"The host {origin.host!r} cannot be found ({reason}). Check api_base."
+    if hasattr(exc, "verify_message"):  # ssl.SSLCertVerificationError, without loading ssl for it
+        return (
+            f"The certificate of {origin} is not trusted ({exc.verify_message}). "
+            "Set SSL_CERT_FILE to the certificates of its issuer."
+        )
+    if isinstance(exc, ConnectionRefusedError):
+        return f"Nothing listens at {origin}: start the server, or check api_base ({reason})."
+    if phase == "connect":
+        return f"No connection to {origin}: {reason[:300]}. Check api_base."
+    if phase == "first_token":
+        return f"The connection broke before the answer: {reason[:300]}."
+    return f"The connection broke in the middle of the answer: {reason[:300]}."

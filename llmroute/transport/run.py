@@ -1,0 +1,183 @@
+"""A job being carried out: its plan, its clock and its record. Nothing here waits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from ..chunks import assembler, warn_of_missing
+from ..deployments import Deployment, shown
+from ..errors import APIError, LLMRouteError
+from ..providers import get_provider
+from ..providers.base import Call, LocalCall, MockCall
+from ..providers.failures import request_id, tell_redirect
+from ..redaction import Secrets, redact
+from ..routing.plan import Plan, Sleep, Step, plan
+from ..types.call_info import AttemptRecord, CallInfo
+from ..types.operation import AnswerT, ChunkT, Operation
+from ..types.request import Request, TimeLimits
+from .limits import Limits
+from .sources import Body, Head
+from .streams import AsIs, StreamState
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[AnswerT, ChunkT]):
+    """A request, where it may go, and how long and how often to try."""
+
+    row: Operation[AnswerT, ChunkT]
+    """The operation; says what comes out."""
+    request: Request
+    deployments: Sequence[Deployment]
+    retries: int
+    time_limits: TimeLimits
+    client: Any = None
+    """The caller's own `httpx.Client` or `httpx.AsyncClient`; `None` for ours."""
+
+
+class Run(Generic[AnswerT, ChunkT]):
+    """One job being carried out: its plan, its limits, and the record of its attempts."""
+
+    def __init__(self, job: Job[AnswerT, ChunkT]) -> None:
+        self.job = job
+        self.limits = Limits.begin(job.time_limits)
+        self.records: list[AttemptRecord] = []
+        self.waited = 0.0
+        """Seconds slept since the last attempt."""
+        self._plan: Plan = plan(job.deployments, retries=job.retries, deadline=self.limits.deadline)
+
+    def first(self) -> Step:
+        """What to do first."""
+        return next(self._plan)
+
+    def slept(self, step: Sleep) -> Step:
+        """What to do after a pause."""
+        self.waited = step.seconds
+        return next(self._plan)
+
+    def failed(self, error: APIError, attempt: AttemptRun[AnswerT, ChunkT]) -> Step:
+        """What to do after `error`. Raises the last error when nothing is left to try."""
+        error = attempt.locate(error)
+        attempt.record(error)
+        error.attempts = tuple(self.records)
+        return self._plan.send(error)
+
+
+class AttemptRun(Generic[AnswerT, ChunkT]):
+    """One attempt of a run: the deployment, its provider, and what becomes of the call."""
+
+    def __init__(self, run: Run[AnswerT, ChunkT], deployment: Deployment) -> None:
+        self.job = run.job
+        self.limits = run.limits.attempt()
+        self._run = run
+        self._deployment = deployment
+        self._provider = get_provider(deployment.provider)
+        self._started = time.monotonic()
+        self._url = shown(deployment.api_base or "") or None
+        self._dropped: tuple[str, ...] = ()
+        self._sent: tuple[str | None, Mapping[str, str]] = (None, {})
+        self._located: APIError | None = None
+
+    def build(self) -> Call:
+        """The call to make, signed if its provider signs calls."""
+        call = self._provider.build(self.job.request, self._deployment)
+        if isinstance(call, MockCall):
+            return call
+        self._dropped = call.dropped_params
+        if isinstance(call, LocalCall):
+            self._url = call.path
+            return call
+        self._url = shown(call.url)
+        call = call if call.sign is None else call.sign(call, time.time())
+        self._sent = call.url, call.headers
+        return call
+
+    def refusal(self, head: Head, body: bytes) -> APIError:
+        """The error that an answer with an error's status stands for."""
+        return self._provider.error(head.status, head.headers, body)
+
+    def answer(self, head: Head, body: Body) -> AnswerT:
+        """The whole answer from all that its source held."""
+        if isinstance(body, bytes):
+            answer = self._provider.parse(body, self.job.request)
+        else:
+            answer = self._provider.collect(body, self.job.request)
+        if not isinstance(answer, self.job.row.answer):
+            raise LLMRouteError(
+                f"The provider {self._provider.name!r} gave a {type(answer).__name__}, not a "
+                f"{self.job.row.answer.__name__}."
+            )
+        warn_of_missing(answer, self.job.request, self._dropped)
+        answer._call_info = self.info(head.headers)
+        return answer
+
+    def stream_state(self, head: Head) -> StreamState[ChunkT]:
+        """The state of a stream of this attempt."""
+        provider, request = self._provider, self.job.request
+        collected = assembler(request, self._dropped)
+        state: StreamState[ChunkT]
+        if head.gives_events:
+            decoder = provider.event_decoder(request)
+            state = StreamState(collected, decoder, AsIs(), self.limits)
+        else:
+            splitter = provider.splitter(head.headers)
+            state = StreamState(collected, provider.decoder(request), splitter, self.limits)
+        state.locate = self.locate
+        return state
+
+    def locate(self, error: APIError) -> APIError:
+        """`error` with provider, model and URL, and with what the provider adds to it.
+
+        A server may repeat the key it refuses; here it goes no further. An error that was located
+        before is returned as it is.
+        """
+        if error is self._located:
+            return error
+        deployment = self._deployment
+        redact(error, self._secrets())
+        error.provider = error.provider or deployment.provider
+        error.model = error.model or self._provider.model_string(deployment)
+        error.url = error.url or self._url
+        tell_redirect(error)
+        self._located = self._provider.explain(error, deployment)
+        return self._located
+
+    def info(self, headers: Mapping[str, str]) -> CallInfo:
+        """The facts about this attempt, which has succeeded."""
+        self.record(None)
+        headers = self._secrets().hide_said(headers) if headers else headers
+        return CallInfo(
+            provider=self._deployment.provider,
+            model=self._provider.model_string(self._deployment),
+            url=self._url,
+            request_id=request_id(headers),
+            headers=headers,
+            dropped_params=self._dropped,
+            attempts=tuple(self._run.records),
+        )
+
+    def _secrets(self) -> Secrets:
+        url, headers = self._sent
+        return Secrets.of_call(
+            api_key=self._deployment.api_key,
+            urls=(self._deployment.api_base, url),
+            extra_headers=self.job.request.extra_headers,
+            headers=headers,
+        )
+
+    def record(self, error: APIError | None) -> None:
+        """Writes down how this attempt ended."""
+        self._run.records.append(
+            AttemptRecord(
+                provider=self._deployment.provider,
+                model=self._deployment.model,
+                url=self._url,
+                seconds=time.monotonic() - self._started,
+                status_code=error.status_code if error else None,
+                error=f"{type(error).__name__}: {error.message}" if error else None,
+                waited=self._run.waited,
+            )
+        )
+        self._run.waited = 0.0
