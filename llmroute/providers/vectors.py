@@ -22,7 +22,7 @@ def in_order(vectors: Sequence[Embedding], request: EmbeddingRequest) -> list[Em
     """
     inputs = _count(request.input)
     if len(vectors) != inputs:
-        raise BadVectorsError(f"has {len(vectors)} vectors for {inputs} inputs")
+        raise BadVectorsError(f"has {len(vectors)} of {inputs} vectors")
     ordered = sorted(vectors, key=lambda vector: vector.index)
     if [vector.index for vector in ordered] != list(range(inputs)):
         raise BadVectorsError("does not say which vector belongs to which input")
