@@ -38,9 +38,9 @@ class CallPieces:
         if piece.name and piece.name != self.name:  # some repeat the name, some send it in parts
             self.name = (self.name or "") + piece.name
         if piece.arguments is not None:
-            if self.arguments is None:
-                self.arguments = []
-            self.arguments.append(piece.arguments)
+            self.arguments = self.arguments or []
+            if piece.arguments:
+                self.arguments.append(piece.arguments)
         if piece.__pydantic_extra__:
             merge(self.function_extra, piece.__pydantic_extra__)
 

@@ -150,8 +150,10 @@ def _choice(index: int, choice: _Choice) -> dict[str, Any]:
 
 def _message(choice: _Choice) -> dict[str, Any]:
     message = choice.delta_extra.joined() if choice.delta_extra is not None else {}
-    calls, function_call = choice.calls, choice.function_call
-    silent = not choice.content and (calls or function_call)
+    is_whole = choice.finished and choice.finish_reason != "length"
+    pieces = (call for _, call in sorted((choice.calls or {}).items()))
+    calls = [call.tool_call(is_whole) for call in pieces if call.says_something]
+    silent = not choice.content and (calls or choice.function_call is not None)
     message |= {"role": "assistant", "content": None if silent else "".join(choice.content)}
     if choice.reasoning:
         message["reasoning_content"] = "".join(choice.reasoning)
@@ -159,12 +161,10 @@ def _message(choice: _Choice) -> dict[str, Any]:
         message["refusal"] = "".join(choice.refusal)
     if choice.audio is not None:
         message["audio"] = choice.audio.joined()
-    is_whole = choice.finished and choice.finish_reason != "length"
     if calls:
-        ordered = (call for _, call in sorted(calls.items()) if call.says_something)
-        message["tool_calls"] = [call.tool_call(is_whole) for call in ordered]
-    if function_call is not None:
-        message["function_call"] = function_call.function_call(is_whole)
+        message["tool_calls"] = calls
+    if choice.function_call is not None:
+        message["function_call"] = choice.function_call.function_call(is_whole)
     return message
 
 
