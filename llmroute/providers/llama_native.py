@@ -16,8 +16,7 @@ from ..errors import APIResponseValidationError
 from ..sse import Event
 from ..types.request import Request
 from .base import Chunk, Decoder
-from .failures import decode
-from .openai_decoder import OpenAIDecoder
+from .openai_decoder import OpenAIDecoder, from_any_json
 from .openai_like import OpenAILike
 
 PARAMS = frozenset(
@@ -93,7 +92,7 @@ def _assistant(message: dict[str, Any]) -> None:
 
 def openai_completion(body: bytes, request: Request) -> bytes:
     """A native answer as an OpenAI completion; what is none is returned as it is."""
-    payload = decode(body)
+    payload = _decoded(body)
     message = payload.get("completion_message") if isinstance(payload, dict) else None
     if not isinstance(payload, dict) or not isinstance(message, dict):
         return body
@@ -108,6 +107,15 @@ def openai_completion(body: bytes, request: Request) -> bytes:
     rest = {key: payload[key] for key in payload.keys() - {"completion_message", "metrics"}}
     choice = {"index": 0, "message": said, "finish_reason": reason}
     return to_json({**rest, "choices": [choice], **_usage(payload.get("metrics"))})
+
+
+def _decoded(data: bytes) -> object:
+    """Decoded JSON; `None` for what is none, as when its end is missing."""
+    try:
+        payload: object = from_any_json(data)
+    except ValueError:
+        return None
+    return payload
 
 
 def _text(content: object) -> object:
@@ -149,7 +157,7 @@ class NativeDecoder(Decoder[Event]):
 
     def feed(self, event: Event) -> tuple[Chunk, ...]:
         """The chunk in `event`. Raises `APIError` for an error event or one that is no chunk."""
-        payload = decode(event.data)
+        payload = _decoded(event.data)
         native = payload.get("event") if isinstance(payload, dict) else None
         if event.name != "message" or not isinstance(payload, dict) or not isinstance(native, dict):
             return self._chunks.feed(event)  # an error, which this raises

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain
 
 from pydantic import ValidationError
@@ -17,7 +17,7 @@ from ..types.lenient import validate_leniently
 from ..types.request import Request
 from ..types.text import TextCompletion
 from .failures import not_understood
-from .openai_decoder import answer_error, from_any_json, says_more
+from .openai_decoder import answer_error, from_any_json, problem, says_more
 from .repair import name_reasoning, repair_completion
 from .vectors import BadVectorsError, in_order
 
@@ -27,24 +27,18 @@ def parse_answer(
     request: Request,
     provider: str,
     finish_reasons: Mapping[str, str],
-    decoder: Decoder[Event],
+    decoder: Callable[[Request], Decoder[Event]],
 ) -> Answer:
     """The answer in `body`; one that has the canonical shape is validated straight from it.
 
-    `decoder` is for a stream that nobody asked for. Raises the error that the body stands for, and
-    `APIResponseValidationError` for what is neither an error nor an answer.
+    `decoder` makes one for a stream that nobody asked for. Raises the error that the body stands
+    for, and `APIResponseValidationError` for what is neither an error nor an answer.
     """
-    model: type[Answer] = request.row.answer
-    try:
-        answer = model.model_validate_json(body)
-        odd = isinstance(answer, ChatCompletion | TextCompletion) and says_more(answer)
-        if odd:
-            answer = _parse_leniently(body, request, finish_reasons, decoder)
-    except ValidationError:
-        try:
-            answer = _parse_leniently(body, request, finish_reasons, decoder)
-        except ValueError as exc:
-            raise _not_understood(_problem(exc), body, request, provider) from None
+    answer = _canonical(body, request)
+    if answer is None:
+        answer, wrong = _repaired(body, request, finish_reasons, decoder)
+        if answer is None:
+            raise _not_understood(wrong, body, request, provider)
     if isinstance(answer, ChatCompletion | TextCompletion) and not answer.choices:
         raise _not_understood("has no choices", body, request, provider)
     if isinstance(answer, ChatCompletion):
@@ -59,26 +53,38 @@ def parse_answer(
     return answer
 
 
-def _parse_leniently(
-    body: bytes, request: Request, finish_reasons: Mapping[str, str], decoder: Decoder[Event]
-) -> Answer:
-    """Raises `ValueError` for what is not an answer."""
+def _canonical(body: bytes, request: Request) -> Answer | None:
+    """The answer in a body that has the canonical shape; `None` if it has not."""
+    model: type[Answer] = request.row.answer
+    try:
+        answer = model.model_validate_json(body)
+    except ValidationError:
+        return None
+    odd = isinstance(answer, ChatCompletion | TextCompletion) and says_more(answer)
+    return None if odd else answer
+
+
+def _repaired(
+    body: bytes,
+    request: Request,
+    finish_reasons: Mapping[str, str],
+    decoder: Callable[[Request], Decoder[Event]],
+) -> tuple[Answer | None, str]:
+    """The answer in a body of another shape, or `None` and what is wrong with it."""
     if is_event_stream(body):
         events = SSEDecoder()
-        return assembled(decoder, chain(events.feed(body), events.flush()), request)
-    payload = from_any_json(body)
+        return assembled(decoder(request), chain(events.feed(body), events.flush()), request), ""
+    try:
+        payload = from_any_json(body)
+    except ValueError:
+        return None, "is not JSON"
     if error := answer_error(payload):
         raise error  # an error sent with status 200
     model: type[Answer] = request.row.answer
-    return validate_leniently(model, repair_completion(payload, request, finish_reasons))
-
-
-def _problem(exc: ValueError) -> str:
-    if not isinstance(exc, ValidationError):
-        return "is not JSON"
-    problem = exc.errors(include_url=False, include_input=False)[0]
-    where = ".".join(map(str, problem["loc"]))
-    return f"does not follow the protocol ({where}: {problem['msg']})"
+    try:
+        return validate_leniently(model, repair_completion(payload, request, finish_reasons)), ""
+    except ValidationError as exc:
+        return None, f"does not follow the protocol ({problem(exc)})"
 
 
 def _not_understood(

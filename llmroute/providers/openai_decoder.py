@@ -54,18 +54,8 @@ class OpenAIDecoder(Decoder[Event]):
         neither a chunk nor something that keeps a connection alive."""
         if self.done:
             return ()
-        chunk: Chunk | None
-        if event.name != "message":
-            chunk = self._repaired(event)
-        else:
-            try:
-                chunk = self._model.model_validate_json(event.data)
-            except ValidationError:
-                chunk = self._repaired(event)
-            else:
-                if says_more(chunk):
-                    chunk = self._repaired(event)
-        if chunk is None:
+        chunk = self._canonical(event) if event.name == "message" else None
+        if chunk is None and (chunk := self._repaired(event)) is None:
             return ()
         if isinstance(chunk, ChatCompletionChunk):
             for choice in chunk.choices:
@@ -81,6 +71,14 @@ class OpenAIDecoder(Decoder[Event]):
     def _begin_calls(self, choice: int) -> CallIndexes:
         indexes = self._calls[choice] = CallIndexes(f"call_{self._request.call_id}_{choice}")
         return indexes
+
+    def _canonical(self, event: Event) -> Chunk | None:
+        """The chunk in an event whose data has the canonical shape; `None` if it has not."""
+        try:
+            chunk = self._model.model_validate_json(event.data)
+        except ValidationError:
+            return None
+        return None if says_more(chunk) else chunk
 
     def _repaired(self, event: Event) -> Chunk | None:
         """The chunk in an event that has not the canonical shape; `None` if it has none."""
@@ -118,12 +116,19 @@ class OpenAIDecoder(Decoder[Event]):
         repair_chunk(payload, self._request, self._finish_reasons)
         try:
             return validate_leniently(self._model, payload)
-        except ValidationError:
-            raise self._broken("is not a chunk", data) from None
+        except ValidationError as exc:
+            error = self._broken(f"is not a chunk ({problem(exc)})", data)
+        raise error
 
     def _broken(self, what: str, data: bytes) -> APIResponseValidationError:
         what = f"An event of the stream {what}."
         return not_understood(what, data, model=self._request.model)
+
+
+def problem(exc: ValidationError) -> str:
+    """The first thing that does not follow the protocol, and where."""
+    first = exc.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def says_more(answer: ChatCompletion | Chunk) -> bool:

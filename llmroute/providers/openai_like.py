@@ -140,8 +140,7 @@ class OpenAILike(Provider):
 
     def parse(self, body: bytes, request: Request) -> Answer:
         """The answer; see `Provider.parse`."""
-        decoder = self.decoder(request)
-        return parse_answer(body, request, self.name, self.finish_reasons, decoder)
+        return parse_answer(body, request, self.name, self.finish_reasons, self.decoder)
 
     def decoder(self, request: Request) -> Decoder[Event]:
         """A decoder for one stream."""
