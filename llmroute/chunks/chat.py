@@ -153,7 +153,10 @@ def _message(choice: _Choice) -> dict[str, Any]:
     is_whole = choice.finished and choice.finish_reason != "length"
     pieces = (call for _, call in sorted((choice.calls or {}).items()))
     calls = [call.tool_call(is_whole) for call in pieces if call.says_something]
-    silent = not choice.content and (calls or choice.function_call is not None)
+    function_call = choice.function_call
+    if function_call is not None and not function_call.says_something:
+        function_call = None
+    silent = not choice.content and (calls or function_call is not None)
     message |= {"role": "assistant", "content": None if silent else "".join(choice.content)}
     if choice.reasoning:
         message["reasoning_content"] = "".join(choice.reasoning)
@@ -163,8 +166,8 @@ def _message(choice: _Choice) -> dict[str, Any]:
         message["audio"] = choice.audio.joined()
     if calls:
         message["tool_calls"] = calls
-    if choice.function_call is not None:
-        message["function_call"] = choice.function_call.function_call(is_whole)
+    if function_call is not None:
+        message["function_call"] = function_call.function_call(is_whole)
     return message
 
 

@@ -93,6 +93,8 @@ class Annotation(Model):
 class Message(Model):
     """What the model said. It can be put back into `messages` as it is."""
 
+    essential = frozenset({"content", "function_call", "refusal", "tool_calls"})
+
     role: Literal["assistant"] = "assistant"
     content: str | None = None
     """The text; `None` when there is none, as in most tool calls."""

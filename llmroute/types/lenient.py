@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-ModelT = TypeVar("ModelT", bound=BaseModel)
+from .base import Model
 
-_SAID = frozenset(
-    ["arguments", "content", "function", "function_call", "name", "refusal", "text", "tool_calls"]
-)
-"""Fields that hold what was said. An answer without them would be another answer."""
+ModelT = TypeVar("ModelT", bound=Model)
 
 
 def validate_leniently(model: type[ModelT], payload: object) -> ModelT:
@@ -30,24 +27,24 @@ def validate_leniently(model: type[ModelT], payload: object) -> ModelT:
                 raise
 
 
-def _move_aside(payload: object, model: type[BaseModel], place: Sequence[int | str]) -> bool:
+def _move_aside(payload: object, model: type[Model], place: Sequence[int | str]) -> bool:
     """Moves the innermost optional field on the way to `place`; whether there was one."""
     optional: tuple[dict[str, Any], str] | None = None
     node: object = payload
-    kind: type[BaseModel] | None = model
+    kind: type[Model] | None = model
     for position, step in enumerate(place):
         if isinstance(node, list) and isinstance(step, int):
             node = node[step]
             continue
         field = kind.model_fields.get(str(step)) if kind is not None else None
-        if field is None or not isinstance(node, dict):
+        if kind is None or field is None or not isinstance(node, dict):
             break
         name = str(step)
         if name not in node:
             if position == len(place) - 1:
                 break  # it is required and missing: what it is part of has to go
             return True  # what it was part of has been moved for another error
-        if name in _SAID:
+        if name in kind.essential:
             optional = None
         elif not field.is_required():
             optional = node, name
@@ -59,8 +56,8 @@ def _move_aside(payload: object, model: type[BaseModel], place: Sequence[int | s
     return True
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _model_in(annotation: Any) -> type[Model] | None:
     """The model in an annotation such as `list[Model] | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if isinstance(annotation, type) and issubclass(annotation, Model):
         return annotation
     return next(filter(None, map(_model_in, get_args(annotation))), None)
