@@ -8,7 +8,7 @@ MODEL := models/gemma-3-270m-q4_k_m.gguf
 CHAT_MODEL := models/smollm2-135m-instruct-q4_1.gguf
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-haystack check format registry-check docs bench llama-server build clean
+.PHONY: help demo test test-fast test-haystack check format registry-check registry-update docs bench llama-server build clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
@@ -39,6 +39,15 @@ format: $(READY) ## Format the code and sort its imports
 
 registry-check: $(READY) ## Check model_prices.json
 	$(BIN)/python -m llmroute.registry_check
+
+# The day whose prices are taken, and the environment the catalogues are installed in.
+DATE ?= $(shell date +%F)
+CATALOGUES := .cache/catalogues
+
+registry-update: $(READY) ## Build model_prices.json and its report (DATE=2026-11-28)
+	@test -d $(CATALOGUES) || $(PYTHON) -m venv $(CATALOGUES)
+	@$(CATALOGUES)/bin/pip install --quiet -r .ci/registry_update/catalogues.txt
+	@PYTHONPATH=.ci:. $(BIN)/python -m registry_update $(CATALOGUES)/bin/python $(DATE)
 
 docs: $(READY) ## Write the generated pages of docs/ anew
 	$(BIN)/python -m llmroute.providers.table --write

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
-from .errors import BadRequestError, NotFoundError
-from .model_info import ModelInfo, Prices
-from .registry import get_model_info
+from .errors import BadRequestError
+from .model_info import Prices
+from .registry import find_model_info
 from .tokens.counter import Messages, token_counter
 from .types.base import Model
 from .types.chat import ChatCompletion, Message
@@ -74,7 +74,7 @@ def cost_per_token(
     known is `None`, never zero: so is the whole prompt when tokens were cached and the cache's
     price is not known. No tokens cost nothing at any price.
     """
-    info = _info(model)
+    info = find_model_info(model)
     if info is None:
         return TokenCosts(None, None)
     return _costs(
@@ -99,7 +99,7 @@ def completion_cost(
     model = model or (completion.call_info.model if completion.call_info else None)
     if not model:
         raise BadRequestError("No call is known that produced this answer; pass model=.")
-    info = _info(model)
+    info = find_model_info(model)
     usage = completion.usage or _estimated_usage(completion, model, messages)
     if info is None or usage is None:
         return None
@@ -118,13 +118,6 @@ class _Billed(NamedTuple):
     cached: int = 0
     cache_write: int | None = None
     """`None` when the provider does not say."""
-
-
-def _info(model: str) -> ModelInfo | None:
-    try:
-        return get_model_info(model)
-    except NotFoundError:
-        return None  # nothing is known, its prices included
 
 
 def _costs(prices: Prices, billed: _Billed) -> TokenCosts:

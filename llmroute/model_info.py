@@ -6,7 +6,20 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import ClassVar, Literal, TypeAlias
 
-Mode: TypeAlias = Literal["chat", "text", "embedding"]
+Mode: TypeAlias = Literal[
+    "chat",
+    "text",
+    "embedding",
+    "rerank",
+    "image",
+    "video",
+    "speech",
+    "transcription",
+    "moderation",
+    "ocr",
+]
+"""What a model is for. `image`, `video` and `speech` make these, `transcription` writes speech down
+and `ocr` reads documents; llmroute itself calls the first four modes."""
 Modality: TypeAlias = Literal["text", "image", "audio", "video", "file"]
 
 
@@ -29,6 +42,34 @@ class PriceTier:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceTierPrices:
+    """Prices that replace the normal ones for requests of another service tier."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    service_tier: str
+    """The tier's name: `"batch"`, `"flex"`, `"priority"`, ..."""
+    input: float | None = None
+    cached_input: float | None = None
+    cache_write: float | None = None
+    output: float | None = None
+    tiers: tuple[PriceTier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitPrice:
+    """The price of something that is not a token, such as a page or a second of audio."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    unit: str
+    """What is counted: `"web_searches"`, `"audio_seconds"`, `"input_document_pages"`, ..."""
+    price: float
+    """US dollars for `per` of them."""
+    per: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
     """US dollars per million tokens; `None` is unknown. Zero means that nobody charges."""
 
@@ -40,10 +81,27 @@ class Prices:
     """Prompt tokens read from the provider's cache."""
     cache_write: float | None = None
     """Prompt tokens written to the provider's cache, where that is charged apart."""
+    cache_write_1h: float | None = None
+    """Prompt tokens written to the cache to stay there for an hour."""
     output: float | None = None
     """Completion tokens, thinking included."""
+    reasoning: float | None = None
+    """Tokens of thinking, where they have a price of their own."""
+    input_audio: float | None = None
+    """Audio tokens of the prompt; likewise the next ones. `None` where they have no price apart."""
+    cached_input_audio: float | None = None
+    output_audio: float | None = None
+    input_image: float | None = None
+    cached_input_image: float | None = None
+    output_image: float | None = None
+    input_video: float | None = None
+    output_video: float | None = None
     tiers: tuple[PriceTier, ...] = ()
     """Other prices for long prompts, shortest first."""
+    service_tiers: tuple[ServiceTierPrices, ...] = ()
+    """Other prices for batches and for other service tiers."""
+    units: tuple[UnitPrice, ...] = ()
+    """What is charged for by another unit than tokens, such as a web search the model makes."""
     other_fees: str | None = None
     """What is charged beside tokens, in words; token prices are then not the whole cost."""
 
@@ -60,6 +118,20 @@ class Prices:
             cache_write=tier.cache_write,
             output=tier.output,
         )
+
+    def for_service_tier(self, service_tier: str | None) -> Prices:
+        """The prices of a service tier; the normal ones where no other are known for it."""
+        for prices in self.service_tiers:
+            if prices.service_tier == service_tier:
+                return replace(
+                    self,
+                    input=prices.input,
+                    cached_input=prices.cached_input,
+                    cache_write=prices.cache_write,
+                    output=prices.output,
+                    tiers=prices.tiers,
+                )
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +202,9 @@ class ModelInfo:
     modalities: Modalities = Modalities()
     tokenizer: str | None = None
     """Its vocabulary, by a name `token_counter` knows (`"llama4"`, `"o200k_base"`, ...)."""
-    status: Literal["active", "preview", "retired"] | None = None
-    """`retired`: calls fail. `preview`: the provider may change it without notice."""
+    status: Literal["active", "preview", "deprecated", "retired"] | None = None
+    """`retired`: calls fail. `deprecated`: they work, but the provider has announced the end.
+    `preview`: the provider may change it without notice."""
     released: date | None = None
     retires: date | None = None
     """The announced or past last day."""

@@ -1,7 +1,7 @@
 """What is known about a model, local ones included: limits, prices, tokens, and what is loaded.
 
-The registry and the token counter lie below the engine and know nothing of it; here they are told
-whom to ask about a model in this process.
+The registry and the token counter lie below the engine and know nothing of it: for a model in this
+process they import this module and ask `local_info` and `local_count`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,8 @@ from .errors import MissingExtraError
 from .local_models import context_window
 from .model_info import ModelInfo
 from .providers.base import LocalCall
-from .registry import (
-    get_model_info,
-    known_models,
-    local_model_info,
-    register_model,
-    register_resolver,
-)
-from .tokens import TokenCount, register_counter, token_counter, trim_messages
+from .registry import get_model_info, known_models, local_model_info, register_model
+from .tokens import TokenCount, token_counter, trim_messages
 
 __all__ = [
     "Cost",
@@ -40,7 +34,8 @@ __all__ = [
 ]
 
 
-def _local_info(model: str) -> ModelInfo:
+def local_info(model: str) -> ModelInfo:
+    """What the file of a local model says. Raises `NotFoundError` or `ModelFileError`."""
     try:
         window = context_window(model)
     except MissingExtraError:  # what the file says can be read without llama.cpp
@@ -48,12 +43,13 @@ def _local_info(model: str) -> ModelInfo:
     return local_model_info(model, context_window=window)
 
 
-def _local_count(
+def local_count(
     model: str,
     messages: Any,
     text: str | None,
     tools: Sequence[Mapping[str, Any]] | None,
 ) -> TokenCount:
+    """The tokens of `text` or `messages` as the model itself counts them, loaded for that."""
     from .transport.local import count_tokens  # the engine, only for a model in this process
 
     path = split_model(model)[1]
@@ -63,7 +59,3 @@ def _local_count(
         prompt = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
         call = LocalCall(path, "chat", prompt, {"tools": tools} if tools else {})
     return TokenCount(count_tokens(call), method="gguf", exact=True)
-
-
-register_resolver("llamacpp", _local_info)
-register_counter("llamacpp", _local_count)

@@ -57,7 +57,6 @@ _PUBLIC_HEADERS = frozenset(
 )
 _PUBLIC_QUERY = frozenset({"alt", "api-version", "version"})
 _CREDENTIAL = re.compile("auth|cookie|credential|key|secret|signature|token")
-_ESCAPE = re.compile(r"%[0-9a-f]{2}|\\|&#?\w+;", re.IGNORECASE)
 
 
 class Secrets:
@@ -72,9 +71,8 @@ class Secrets:
         self._long = tuple(value for value in ordered if len(value) >= _LONG)
         self._short = tuple(value for value in ordered if len(value) < _LONG)
 
-    @classmethod
+    @staticmethod
     def of_call(
-        cls,
         *,
         api_key: str | None = None,
         urls: Iterable[str | None] = (),
@@ -87,14 +85,8 @@ class Secrets:
         `extra_headers` but those that are public by definition (`accept`, ...), and those of the
         `headers` it sends whose name says that they hold credentials.
         """
-        found = [api_key]
-        for url in urls:
-            found += _in_url(url) if url else ()
-        for name, value in (extra_headers or {}).items():
-            found += () if name.lower() in _PUBLIC_HEADERS else _in_header(name, value)
-        for name, value in (headers or {}).items():
-            found += _in_header(name, value) if _is_credential(name) else ()
-        return cls(found)
+        sent = [item for item in (headers or {}).items() if _is_credential(item[0])]
+        return _of_call(api_key, tuple(urls), (*(extra_headers or {}).items(), *sent))
 
     def __repr__(self) -> str:
         return f"Secrets({len(self._long) + len(self._short)})"
@@ -121,19 +113,16 @@ class Secrets:
 
         Here shorter secrets are hidden as well, where they stand as whole words.
         """
-        if not self or (isinstance(value, Mapping) and not self._may_be_in(value)):
+        if not self:
             return value
         hidden: ValueT = self._said(value)
         return hidden
 
-    def _may_be_in(self, headers: Mapping[Any, Any]) -> bool:
-        """Whether any is in `headers`, looked at as one text: nearly always none is."""
-        if not all(isinstance(text, str) for item in headers.items() for text in item):
-            return True
-        joined = "\n".join(text for item in headers.items() for text in item)
-        return any(_is_near(joined, secret) for secret in self._long) or any(
-            secret in joined for secret in self._short
-        )
+    def hide_in_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """`headers` of an answer without any secret: themselves if there is none, as is usual."""
+        text = "\n".join((*headers, *headers.values()))
+        clean = not any(_is_near(text, secret) for secret in self._long)
+        return headers if clean and not any(map(text.count, self._short)) else self._said(headers)
 
     def _said(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -228,6 +217,18 @@ def _cut_body(body: object) -> object:
 
 
 @functools.lru_cache(maxsize=256)
+def _of_call(
+    api_key: str | None, urls: tuple[str | None, ...], headers: tuple[tuple[str, str], ...]
+) -> Secrets:
+    found = [api_key]
+    for url in urls:
+        found += _in_url(url) if url else ()
+    for name, value in headers:
+        found += () if name.lower() in _PUBLIC_HEADERS else _in_header(name, value)
+    return Secrets(found)
+
+
+@functools.lru_cache(maxsize=256)
 def _in_url(url: str) -> tuple[str, ...]:
     """User, password and query values of `url`, and its `Basic` credentials."""
     try:
@@ -250,7 +251,7 @@ def _in_header(name: str, value: str) -> Iterator[str]:
         return
     if name.lower() == "cookie":
         yield from (pair.partition("=")[2] for pair in value.split(";"))
-    scheme, space, credentials = value.strip().partition(" ")
+    scheme, space, credentials = value.lstrip().partition(" ")
     if not (space and "authorization" in name.lower()):
         yield value
         return
@@ -274,8 +275,8 @@ def _word(secret: str) -> re.Pattern[str]:
 
 def _is_near(text: str, secret: str) -> bool:
     """Whether `secret` or a piece of it may be in `text`: a quick look that misses nothing."""
-    if _ESCAPE.search(text) or (" " in secret and "+" in text):
-        return True
+    if "%" in text or "\\" in text or "&" in text or (" " in secret and "+" in text):
+        return True  # it may be encoded
     lowered = text.lower()
     return secret[:_LONG].lower() in lowered or secret[-_LONGEST_WORD:].lower() in lowered
 

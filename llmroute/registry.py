@@ -13,26 +13,42 @@ import json
 import os
 import threading
 from collections.abc import Callable, Mapping
-from datetime import date
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from types import ModuleType
+from typing import Any, TypeAlias
 
 from .deployments import split_model
 from .errors import LLMRouteError, NotFoundError
-from .model_info import Capabilities, Modalities, Mode, ModelInfo, Prices, PriceTier, Source
-from .registry_litellm import from_litellm, is_litellm
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
-FORMAT_VERSION = 1
-"""The `version` of our registry format."""
+from .model_info import Capabilities, Mode, ModelInfo, Prices
+from .registry_entries import read_entries, trusted_entry
+from .registry_file import RegistryLines
 
 OVERRIDE_ENV = "LLMROUTE_MODEL_REGISTRY"
 """The environment variable that names a file with more entries; read once, at the first look-up."""
 
+FIRST_PARTIES = (
+    "openai",
+    "anthropic",
+    "gemini",
+    "mistral",
+    "deepseek",
+    "xai",
+    "meta",
+    "moonshot",
+    "zai",
+    "perplexity",
+    "cohere",
+    "meta_llama",
+)
+"""Providers that make models themselves: a name without a prefix is looked for here, in order."""
+
 Resolver: TypeAlias = Callable[[str], ModelInfo]
 """Finds the facts of a model that no file lists, such as a local one; gets the model string."""
+
+# What knows about models in this process stands far above the registry. It is imported when such a
+# model is asked for, so that what is known does not depend on what was imported before.
+_LOCAL_MODULES = {"llamacpp": "llmroute.models"}
 
 
 class Registry:
@@ -41,21 +57,41 @@ class Registry:
     `get_model_info()` and its kin use one shared instance.
     """
 
-    def __init__(self, entries: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        entries: Mapping[str, Mapping[str, Any]],
+        sources: Mapping[str, Mapping[str, Any]],
+        aliases: Mapping[str, str],
+    ) -> None:
         # Entries stay raw until they are asked for, and are not validated then: building a
         # validator takes longer than a call. `registry_check` validates them in advance.
-        self._raw = dict(entries)
+        self._raw = entries
+        self._sources = sources
+        self._aliases = dict(aliases)
         self._infos: dict[str, ModelInfo] = {}
-        self._aliases = {
-            alias: name for name, entry in entries.items() for alias in entry.get("aliases", ())
-        }
         self._resolvers: dict[str, Resolver] = {}
         self._lock = threading.Lock()
 
+    def find(self, model: str) -> ModelInfo | None:
+        """The facts about `model`, `None` when nothing is known. Takes microseconds either way."""
+        info = self._listed(model)
+        if info is not None or "/" not in model:
+            return info
+        resolver = self._resolver(model)
+        try:
+            return resolver(model) if resolver else None
+        except NotFoundError:
+            return None
+
     def get(self, model: str) -> ModelInfo:
         """The facts about `model`. Raises `NotFoundError`, which names near matches."""
-        info = self._infos.get(model)
-        return info if info is not None else self._find(model)
+        info = self._listed(model)
+        if info is not None:
+            return info
+        resolver = self._resolver(model)
+        if resolver:
+            return resolver(model)
+        raise self._unknown(model)
 
     def names(self) -> list[str]:
         """All model strings, sorted; without aliases."""
@@ -74,43 +110,74 @@ class Registry:
         with self._lock:
             self._resolvers[prefix] = resolver
 
-    def _find(self, model: str) -> ModelInfo:
+    def _listed(self, model: str) -> ModelInfo | None:
+        info = self._infos.get(model)
+        if info is not None:
+            return info
+        if "/" not in model:
+            names = (f"{provider}/{model}" for provider in FIRST_PARTIES)
+            return next((info for name in names if (info := self._listed(name))), None)
         name = self._aliases.get(model, model)
         if name in self._infos:
             return self._infos[name]
-        if name in self._raw:
-            info = _trusted(name, self._raw[name])
-            with self._lock:
-                return self._infos.setdefault(name, info)
+        if name not in self._raw:
+            return None
+        info = trusted_entry(name, self._raw[name], self._sources)
+        with self._lock:
+            return self._infos.setdefault(name, info)
+
+    def _resolver(self, model: str) -> Resolver | None:
         provider, _ = split_model(model)
         if provider in self._resolvers:
-            return self._resolvers[provider](model)
-        raise self._unknown(model)
+            return self._resolvers[provider]
+        module = local_module(provider)
+        if module is None:
+            return None
+        resolver: Resolver = module.local_info
+        return resolver
 
     def _unknown(self, model: str) -> NotFoundError:
-        provider, _ = split_model(model)
-        known = [*self.names(), *self._aliases]
-        close = [name for name in known if name.partition("/")[2] == model]
-        by_lower = {name.lower(): name for name in known}
-        close += [by_lower[m] for m in difflib.get_close_matches(model.lower(), by_lower, n=3)]
-        hint = (
-            f" Did you mean {' or '.join(repr(n) for n in dict.fromkeys(close))}?" if close else ""
-        )
+        close = self._near(model)
+        hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
         return NotFoundError(
             f"Nothing is known about the model {model!r}.{hint} Add it with register_model(), or in"
             f" a file named by {OVERRIDE_ENV}.",
-            provider=provider or None,
+            provider=split_model(model)[0] or None,
             model=model,
         )
+
+    def _near(self, model: str) -> list[str]:
+        """Up to three names that may have been meant: the provider's own before other ones'."""
+        provider, name = split_model(model)
+        prefixes = (provider,) if provider else FIRST_PARTIES
+        own: dict[str, str] = {}
+        elsewhere = []
+        for known in (*self.names(), *self._aliases):
+            prefix, _, rest = known.partition("/")
+            if prefix in prefixes:
+                own[rest.lower()] = known
+            if rest == name or rest.endswith(f"/{name}"):
+                elsewhere.append(known)
+        order = (provider, *FIRST_PARTIES)
+        elsewhere.sort(key=lambda known: known.partition("/")[0] not in order)
+        elsewhere.sort(key=lambda known: not known.startswith(f"{provider}/"))
+        similar = [own[rest] for rest in difflib.get_close_matches(name.lower(), own, n=3)]
+        return list(dict.fromkeys([*elsewhere[:2], *similar]))[:3]
 
 
 def get_model_info(model: str) -> ModelInfo:
     """What is known about `model`, a model string such as `"meta/muse-spark-1.1"`.
 
-    Only the exact name or a listed alias is found, never a similar one. Raises `NotFoundError`
-    with near matches. The first call reads the registry's file (about a millisecond).
+    Only the exact name or a listed alias is found, never a similar one; a name without a prefix,
+    such as `"gpt-4o"`, is the model of the provider that makes it (see `FIRST_PARTIES`). Raises
+    `NotFoundError` with near matches. The first call reads the registry's file (some milliseconds).
     """
     return _shared().get(model)
+
+
+def find_model_info(model: str) -> ModelInfo | None:
+    """As `get_model_info()`, but `None` where nothing is known: for calls that go on without."""
+    return _shared().find(model)
 
 
 def known_models() -> list[str]:
@@ -142,6 +209,12 @@ def register_resolver(prefix: str, resolver: Resolver) -> None:
     _shared().add_resolver(prefix, resolver)
 
 
+def local_module(prefix: str) -> ModuleType | None:
+    """The module whose `local_info` and `local_count` know the models of a local provider."""
+    path = _LOCAL_MODULES.get(prefix)
+    return import_module(path) if path else None
+
+
 def local_model_info(
     model: str,
     *,
@@ -168,83 +241,11 @@ def local_model_info(
     )
 
 
-def read_entries(data: Mapping[str, Any]) -> dict[str, ModelInfo]:
-    """The entries of a registry in either format, validated; see `register_model`."""
-    entries = data.get("models") if "version" in data else data
-    if "version" in data and data["version"] != FORMAT_VERSION:
-        raise LLMRouteError(
-            f"The model registry has version {data['version']!r}; this llmroute reads version"
-            f" {FORMAT_VERSION}."
-        )
-    if not isinstance(entries, Mapping):
-        raise LLMRouteError('A model registry has its entries under "models".')
-    if is_litellm(entries):
-        entries = from_litellm(entries)
-    return {name: _entry(name, entry) for name, entry in entries.items()}
-
-
 def builtin_path() -> Path:
     """Where `model_prices.json` is: in the installed package, or beside it in a checkout."""
     package = Path(__file__).parent
     installed = package / "model_prices.json"
     return installed if installed.exists() else package.parent / "model_prices.json"
-
-
-def _entry(name: str, entry: object) -> ModelInfo:
-    if isinstance(entry, ModelInfo):
-        return entry
-    if not isinstance(entry, Mapping):
-        raise LLMRouteError(f"The registry's entry {name!r} is not an object.")
-    try:
-        info = _validate({"provider": split_model(name)[0], **entry, "name": name})
-        _check_numbers(info)
-    except (TypeError, ValueError) as error:
-        raise LLMRouteError(f"The registry's entry {name!r} does not fit: {error}") from error
-    return info
-
-
-def _validate(entry: Mapping[str, Any]) -> ModelInfo:
-    # Strict, as JSON: a number in quotes is an error, a date is text.
-    return _validator().validate_json(json.dumps(entry), strict=True)
-
-
-@functools.cache
-def _validator() -> TypeAdapter[ModelInfo]:
-    from pydantic import TypeAdapter  # here: most processes never read an entry of their own
-
-    return TypeAdapter(ModelInfo)
-
-
-def _check_numbers(info: ModelInfo) -> None:
-    limits = (info.max_input_tokens, info.max_output_tokens, info.embedding_dimensions)
-    if any(limit is not None and limit <= 0 for limit in limits):
-        raise ValueError("a limit must be greater than 0; an unknown one is null")
-    rates: tuple[Prices | PriceTier, ...] = (info.prices, *info.prices.tiers)
-    prices = [p for r in rates for p in (r.input, r.cached_input, r.cache_write, r.output)]
-    known = [price for price in prices if price is not None]
-    if any(price < 0 for price in known):
-        raise ValueError("a price can't be negative")
-    if 0 in known and not info.free:
-        raise ValueError("a price of 0 needs free: true; an unknown price is null")
-
-
-def _trusted(name: str, entry: Mapping[str, Any]) -> ModelInfo:
-    prices = entry["prices"]
-    tiers = tuple(PriceTier(**tier) for tier in prices["tiers"])
-    sources = (
-        Source(**{**source, "checked": date.fromisoformat(source["checked"])})
-        for source in entry["sources"]
-    )
-    modalities: dict[str, Any] = {k: v and tuple(v) for k, v in entry["modalities"].items()}
-    dates = {k: entry[k] and date.fromisoformat(entry[k]) for k in ("released", "retires")}
-    nested = {
-        "aliases": tuple(entry["aliases"]),
-        "capabilities": Capabilities(**entry["capabilities"]),
-        "modalities": Modalities(**modalities),
-        "prices": Prices(**{**prices, "tiers": tiers}),
-        "sources": tuple(sources),
-    }
-    return ModelInfo(**{**entry, **dates, **nested, "name": name})
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
@@ -261,7 +262,8 @@ def _read_json(path: Path) -> Mapping[str, Any]:
 
 @functools.cache
 def _shared() -> Registry:
-    registry = Registry(_read_json(builtin_path())["models"])
+    lines = RegistryLines(builtin_path().read_bytes())
+    registry = Registry(lines, lines.sources, lines.aliases())
     if override := os.environ.get(OVERRIDE_ENV):
         registry.add(read_entries(_read_json(Path(override))))
     return registry

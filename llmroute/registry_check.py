@@ -17,8 +17,11 @@ from typing import Any
 
 from .errors import LLMRouteError
 from .model_info import ModelInfo
-from .registry import FORMAT_VERSION, builtin_path, read_entries
+from .registry import builtin_path
+from .registry_entries import read_entries
 from .tokens.vocabulary import VOCABULARIES
+
+_KEYS = {"version", "models", "sources"}
 
 
 def check_registry(text: str, *, today: date) -> list[str]:
@@ -36,12 +39,10 @@ def check_registry(text: str, *, today: date) -> list[str]:
 
 
 def format_registry(data: Mapping[str, Any]) -> str:
-    """A registry as text: models and fields sorted, a line for each field of a model."""
-    models = ",\n".join(
-        f"    {json.dumps(name)}: {{\n{_format_entry(data['models'][name])}\n    }}"
-        for name in sorted(data["models"])
-    )
-    return f'{{\n  "version": {data["version"]},\n  "models": {{\n{models}\n  }}\n}}\n'
+    """A registry as text: a line for each source and each model, everything sorted by name."""
+    parts = [f'  "version": {data["version"]}']
+    parts += [_format_part(key, data[key]) for key in ("sources", "models") if key in data]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,10 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _read_all(data: object) -> dict[str, ModelInfo]:
-    if not isinstance(data, Mapping) or set(data) != {"version", "models"}:
-        raise LLMRouteError('A registry has exactly the keys "version" and "models".')
-    if data["version"] != FORMAT_VERSION:
-        raise LLMRouteError(f"The version is {data['version']!r}, not {FORMAT_VERSION}.")
+    if not isinstance(data, Mapping) or not {"version", "models"} <= set(data) <= _KEYS:
+        raise LLMRouteError('A registry has the keys "version", "models" and perhaps "sources".')
     return read_entries(data)
 
 
@@ -81,7 +80,7 @@ def _check(info: ModelInfo, today: date) -> Iterator[str]:
             yield f"the source {source.url!r} was checked in the future"
     if info.status == "retired" and (info.retires is None or info.retires > today):
         yield "it is retired, but its last day is not in the past"
-    if info.status in ("active", "preview") and info.retires and info.retires < today:
+    if info.status in ("active", "preview", "deprecated") and info.retires and info.retires < today:
         yield f"its last day, {info.retires}, has passed, but its status is {info.status!r}"
     if info.tokenizer is not None and info.tokenizer not in VOCABULARIES:
         yield f"the tokenizer {info.tokenizer!r} is not one of {', '.join(VOCABULARIES)}"
@@ -101,11 +100,13 @@ def _check_names(infos: Mapping[str, ModelInfo]) -> Iterator[str]:
             yield f"{name}: replaced_by {info.replaced_by!r} is not listed"
 
 
-def _format_entry(entry: Mapping[str, Any]) -> str:
-    return ",\n".join(
-        f"      {json.dumps(field)}: {json.dumps(entry[field], ensure_ascii=False, sort_keys=True)}"
-        for field in sorted(entry)
-    )
+def _format_part(key: str, entries: Mapping[str, Any]) -> str:
+    lines = ",\n".join(f"    {_json(name)}: {_json(entries[name])}" for name in sorted(entries))
+    return f"  {_json(key)}: {{\n{lines}\n  }}"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import pytest
 from servers import ScriptedServer, chunked
 
 import llmroute
-from llmroute.transport.http import network
+from llmroute.transport.http import sync_connection
 
 MESSAGES = [
     {"role": "system", "content": "You are a helpful assistant."},
@@ -90,7 +90,7 @@ def test_an_async_call() -> None:
 
 def test_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The difference between a long stream and a short one, per chunk, each arriving alone."""
-    monkeypatch.setattr(network, "READ_BYTES", len(EVENT))
+    monkeypatch.setattr(sync_connection, "READ_BYTES", len(EVENT))
 
     def stream(chunks: int) -> int:
         with ScriptedServer([b"".join(_stream(chunks))]) as server:

@@ -304,17 +304,66 @@ def test_other_client_errors_are_not_retried(call: Call, status: int) -> None:
             f"date: {http_date(1000)}\r\nretry-after: {http_date(1009)}",
             9.0,
         ),
-        ("retry-after: 999999", 60.0),
     ],
-    ids=["seconds", "milliseconds", "date", "capped"],
+    ids=["seconds", "milliseconds", "date"],
 )
-def test_the_servers_wait_is_kept(
+def test_retries_wait_as_long_as_the_server_asks(
     call: Call, header: str, seconds: float, quick_retries: list[float]
 ) -> None:
     with ScriptedServer(answer(429, {}, header), answer(200, ANSWER)) as server:
         got = call(api_base=server.url)
     assert quick_retries == [seconds]
     assert [a.waited for a in got.call_info.attempts] == [0.0, seconds]
+
+
+RETRY_INFO = {
+    "error": {
+        "code": 429,
+        "message": "Quota exceeded.",
+        "status": "RESOURCE_EXHAUSTED",
+        "details": [
+            {"@type": "type.googleapis.com/google.rpc.Help", "links": []},
+            {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "2.5s"},
+        ],
+    }
+}
+
+
+def test_retries_wait_as_long_as_the_body_asks(call: Call, quick_retries: list[float]) -> None:
+    with ScriptedServer(answer(429, [RETRY_INFO]), answer(200, ANSWER)) as server:
+        call(api_base=server.url)
+    assert quick_retries == [2.5]
+
+
+def test_retries_do_not_wait_an_hour(call: Call, quick_retries: list[float]) -> None:
+    with (
+        ScriptedServer(answer(429, {}, "retry-after: 3600")) as server,
+        pytest.raises(llmroute.RateLimitError) as caught,
+    ):
+        call(api_base=server.url)
+    assert (quick_retries, len(server.requests)) == ([], 1)
+    assert caught.value.retry_after == 3600
+    assert len(caught.value.attempts) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "header", "requests"),
+    [
+        (429, {"error": {"message": "no", "code": "insufficient_quota"}}, "x-a: b", 1),
+        (501, {}, "x-a: b", 1),
+        (503, {}, "x-should-retry: false", 1),
+        (400, {}, "x-should-retry: true", 3),
+    ],
+)
+def test_retries_follow_the_servers_word(
+    call: Call, status: int, body: object, header: str, requests: int
+) -> None:
+    with (
+        ScriptedServer(answer(status, body, header)) as server,
+        pytest.raises(llmroute.APIStatusError),
+    ):
+        call(api_base=server.url, num_retries=2)
+    assert len(server.requests) == requests
 
 
 def test_no_wait_past_the_total_limit(call: Call, quick_retries: list[float]) -> None:

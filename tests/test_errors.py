@@ -85,7 +85,7 @@ def test_a_code_decides_within_the_callers_faults_and_wording_never_does(
         (b" ", "the answer has no body"),
         (b'"text"', "text"),
         (b"{}", "{}"),
-        (b"null", "None"),
+        (b"null", "null"),
     ],
 )
 def test_the_message_is_the_providers_wherever_it_put_it(body: bytes, message: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import llmroute
+from llmroute.testing.llama_api import LlamaAPIEmulator
 from llmroute.testing.openai_api import OpenAIServer
 
 ROOT = Path(__file__).parents[1]
@@ -170,10 +171,19 @@ def test_https_to_a_server_that_has_none(call: Call, server: OpenAIServer) -> No
     assert "api_base" in told
 
 
-def test_a_path_that_is_not_there(server: OpenAIServer) -> None:
-    with pytest.raises(llmroute.NotFoundError) as caught:
-        llmroute.embedding("openai/m", ["a"], api_base=f"{server.url}/v1#", api_key="sk-1")
+def test_a_path_that_is_not_there() -> None:
+    with LlamaAPIEmulator() as server:
+        base = f"{server.url}/v9"
+        with pytest.raises(llmroute.NotFoundError) as caught:
+            llmroute.embedding("openai/m", ["a"], api_base=base, api_key=server.api_key)
+    assert caught.value.url == f"{base}/embeddings"
+
+
+def test_a_fragment_in_a_base_url(server: OpenAIServer) -> None:
+    with pytest.raises(llmroute.BadRequestError, match="api_base has a fragment") as caught:
+        llmroute.completion("openai/m", "Hi", api_base=f"{server.url}/v1#", api_key="sk-1")
     assert caught.value.url == f"{server.url}/v1"
+    assert server.requests == []
 
 
 def test_user_and_password_in_a_url_are_not_shown(server: OpenAIServer) -> None:

@@ -387,7 +387,7 @@ def test_trimming_by_default_takes_three_quarters_of_the_window() -> None:
 
 def test_trimming_needs_a_limit_it_can_know() -> None:
     with pytest.raises(BadRequestError, match="max_tokens="):
-        trim_messages("a", "mistral/mistral-embed")
+        trim_messages("a", "voyage/voyage-3.5")
     with pytest.raises(NotFoundError):
         trim_messages("a", "nobody/knows")
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias, Unpack, overload
 
 from ..messages import plain_messages
 from ..prepare import CallOptions, prepare
-from ..schemas import response_format
+from ..schemas import with_schemas
 from ..transport import drive
 from ..transport.run import Job
 from ..transport.streams import AsyncStream, Stream
@@ -79,9 +79,7 @@ def chat_job(
     """The job of a chat call. Raises `BadRequestError` or a subclass for anything wrong."""
     plain = plain_messages(messages, model)
     prepared = prepare(CHAT, model, given)
-    params = prepared.common["params"]
-    if isinstance(params.get("response_format"), type):
-        params["response_format"] = response_format(params["response_format"])
+    prepared.common["params"] = with_schemas(prepared.common["params"])
     request = ChatRequest(messages=plain, stream=bool(stream), **prepared.common)
     if prepared.provider.exact_counts:
         from ..tokens import check_context_window  # with the registry, more than most calls need

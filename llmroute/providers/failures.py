@@ -67,7 +67,7 @@ _SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s", re.ASCII)
 
 def status_error(status: int, headers: Mapping[str, str], body: bytes) -> APIError:
     """The error for an answer of `status`; what the body says goes into the message."""
-    return payload_error(status, decode(body), headers)
+    return payload_error(status, _decode_error(body), headers)
 
 
 def payload_error(
@@ -105,7 +105,7 @@ def stream_error(payload: object) -> APIError | None:
 
 def event_error(data: bytes) -> APIError:
     """The error that an event named `error` stands for, whatever its data is."""
-    payload = decode(data)
+    payload = _decode_error(data)
     return payload_error(_status(payload), payload)
 
 
@@ -169,23 +169,24 @@ def tell_redirect(error: APIError) -> None:
 
 
 def decode(body: bytes) -> object:
-    """A body as JSON if it is JSON, also where its end is missing, else as text."""
+    """A body as JSON if it is JSON, else as text."""
     try:
         payload: object = from_json(body)
     except ValueError:
-        return _decode_beginning(body) or body.decode("utf-8", "replace")
+        return body.decode("utf-8", "replace")
     return payload
 
 
-def _decode_beginning(body: bytes) -> object:
-    """What JSON that was cut off says; `None` if this is something else."""
-    if body.lstrip()[:1] not in (b"{", b"["):
-        return None
+def _decode_error(body: bytes) -> object:
+    """As `decode`; of JSON whose end is missing, what is there. Only errors may be read so."""
+    payload = decode(body)
+    if not isinstance(payload, str) or body.lstrip()[:1] not in (b"{", b"["):
+        return payload
     try:
-        payload: object = from_json(body, allow_partial="trailing-strings")
+        beginning: object = from_json(body, allow_partial="trailing-strings")
     except ValueError:
-        return None
-    return payload
+        return payload
+    return beginning or payload
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

@@ -85,9 +85,8 @@ _ROWS = (
          checked="2026-11-28",
          extra_params=frozenset({"grammar", "ignore_eos", "min_p", "mirostat", "mirostat_eta",
                                  "mirostat_tau", "repeat_penalty", "top_k", "typical_p"})),
-    # For a proxy of this project, once it comes with one.
     _own("llmroute_proxy", None,
-         source="this project",
+         source="for a proxy of this project, once it has one",
          extra_params=LOCAL_PARAMS),
     _own("lm_studio", "http://localhost:1234/v1",
          source="https://lmstudio.ai/docs/api/openai-api",

@@ -20,8 +20,19 @@ from .openai_decoder import OpenAIDecoder, from_any_json
 from .openai_like import OpenAILike
 
 PARAMS = frozenset(
-    {"max_completion_tokens", "max_tokens", "repetition_penalty", "response_format"}
-    | {"stream_options", "temperature", "tool_choice", "tools", "top_k", "top_p", "user"}
+    {
+        "max_completion_tokens",
+        "max_tokens",
+        "repetition_penalty",
+        "response_format",
+        "stream_options",
+        "temperature",
+        "tool_choice",
+        "tools",
+        "top_k",
+        "top_p",
+        "user",
+    }
 )
 """What the surface takes, in canonical names."""
 
@@ -54,13 +65,9 @@ class LlamaNative(OpenAILike):
             params.setdefault("max_completion_tokens", limit)
         return params
 
-    def body(
-        self, request: Request, deployment: Deployment, params: dict[str, Any]
-    ) -> dict[str, Any]:
-        """The body, with the messages in Meta's shape."""
-        body = super().body(request, deployment, params)
-        body["messages"] = [native_message(message) for message in body["messages"]]
-        return body
+    def message(self, message: Mapping[str, Any], deployment: Deployment) -> Mapping[str, Any]:
+        """The message in Meta's shape."""
+        return native_message(message)
 
 
 def native_message(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,9 +81,9 @@ def native_message(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _assistant(message: dict[str, Any]) -> None:
-    for of_the_answer in ("id", "refusal"):
-        if not message.get(of_the_answer) or of_the_answer == "id":
-            message.pop(of_the_answer, None)
+    message.pop("id", None)  # the answer's
+    if not message.get("refusal"):
+        message.pop("refusal", None)
     content = message.get("content", "")
     if isinstance(content, list):
         content = "".join(part.get("text", "") for part in content)

@@ -2,8 +2,8 @@
 
 Meta's own host, api.llama.com, is retired; the URL of another one goes into `api_base=` or
 `LLAMA_API_BASE`. The protocol has two surfaces: the OpenAI-compatible one, and the native one,
-which is chosen by `model_kwargs={"surface": "native"}` or by a base URL that ends in `/v1` and not
-in `/compat/v1`. The quirks are those of recordings of the service, May 2025 to April 2026.
+which is chosen by `model_kwargs={"surface": "native"}`. The quirks are those of recordings of the
+service, May 2025 to April 2026; what only its host refused is refused for that host alone.
 """
 
 from __future__ import annotations
@@ -37,21 +37,19 @@ RETIRED_HOST = "api.llama.com"
 RETIRED_ON = "2026-07-06"
 
 
-class MetaLlama(OpenAILike):
-    """Both surfaces of the Llama API."""
+class CompatSurface(OpenAILike):
+    """The requests of the OpenAI-compatible surface, to any host."""
 
-    exact_counts = True
+    def message(self, message: Mapping[str, Any], deployment: Deployment) -> Mapping[str, Any]:
+        """A message without nulls, and without the id that an answer's message carries."""
+        return _sendable(super().message(message, deployment))
 
-    def build(self, request: Request, deployment: Deployment) -> HTTPCall:
-        """The HTTP request, to the surface that the deployment asks for."""
-        if surface(deployment) == "compat":
-            return super().build(request, deployment)
-        base = (deployment.api_base or "").removesuffix("/compat/v1")
-        base = base if base == deployment.api_base else f"{base}/v1"
-        return _native.build(request, replace(deployment, api_base=base))
+
+class MetasHost(CompatSurface):
+    """The same, as Meta's own host took them."""
 
     def refused_values(self, request: Request) -> Mapping[str, str]:
-        """What the compat surface answers 400 to."""
+        """What it answered 400 to."""
         reasons = dict(only_auto(request))
         kind = (request.params.get("response_format") or {}).get("type", "text")
         if kind not in ("text", "json_schema"):
@@ -68,13 +66,22 @@ class MetaLlama(OpenAILike):
             del params["response_format"]
         return super().adjust(params, request)
 
-    def body(
-        self, request: Request, deployment: Deployment, params: dict[str, Any]
-    ) -> dict[str, Any]:
-        """The body, without any null in the messages."""
-        body = super().body(request, deployment, params)
-        body["messages"] = [_sendable(message) for message in body["messages"]]
-        return body
+
+class MetaLlama(CompatSurface):
+    """Both surfaces of the Llama API."""
+
+    exact_counts = True
+
+    def build(self, request: Request, deployment: Deployment) -> HTTPCall:
+        """The HTTP request, to the surface that the deployment asks for."""
+        base = deployment.api_base or ""
+        if surface(deployment) == "native":
+            if base.endswith("/compat/v1"):
+                base = f"{base.removesuffix('/compat/v1')}/v1"
+            return _native.build(request, replace(deployment, api_base=base))
+        if _is_metas(base):
+            return _metas_host.build(request, deployment)
+        return super().build(request, deployment)
 
     def parse(self, body: bytes, request: Request) -> Answer:
         """The answer of either surface, in OpenAI's shape."""
@@ -96,8 +103,7 @@ class MetaLlama(OpenAILike):
 
     def explain(self, error: APIError, deployment: Deployment) -> APIError:
         """Tells that the host is retired, if it is that one which failed."""
-        host = urlsplit(deployment.api_base or "").hostname
-        if host != RETIRED_HOST or not _came_from_outside(error):
+        if not _is_metas(deployment.api_base or "") or not _came_from_outside(error):
             return super().explain(error, deployment)
         return error.recast(
             ProviderRetiredError,
@@ -110,11 +116,8 @@ class MetaLlama(OpenAILike):
 
 
 def surface(deployment: Deployment) -> str:
-    """`"native"` or `"compat"`: as `model_kwargs` says, else by the base URL."""
-    chosen = deployment.model_kwargs.get("surface")
-    if chosen is None:
-        base = deployment.api_base or ""
-        return "native" if base.endswith("/v1") and not base.endswith("/compat/v1") else "compat"
+    """`"native"` or `"compat"`, as `model_kwargs` says; `"compat"` if it says nothing."""
+    chosen = deployment.model_kwargs.get("surface", "compat")
     if chosen not in ("native", "compat"):
         raise BadRequestError(
             f'model_kwargs={{"surface": {chosen!r}}} is neither "native" nor "compat".',
@@ -122,6 +125,10 @@ def surface(deployment: Deployment) -> str:
             param="model_kwargs",
         )
     return str(chosen)
+
+
+def _is_metas(base: str) -> bool:
+    return urlsplit(base).hostname == RETIRED_HOST
 
 
 class SurfaceDecoder(Decoder[Event]):
@@ -200,7 +207,15 @@ def _came_from_outside(error: APIError) -> bool:
 
 
 _OPTIONS = frozenset({"surface"})
+_COMPAT: dict[str, Any] = {
+    "name": "meta_llama",
+    "base_path": "/compat/v1",
+    "operations": ("chat",),
+    "extra_params": frozenset({"repetition_penalty", "top_k"}),
+    "model_options": _OPTIONS,
+}
 
+_metas_host = MetasHost(**_COMPAT)
 _native = LlamaNative(
     name="meta_llama",
     base_path="/v1",
@@ -210,15 +225,11 @@ _native = LlamaNative(
 )
 
 provider = MetaLlama(
-    name="meta_llama",
+    **_COMPAT,
     base_url=f"https://{RETIRED_HOST}/compat/v1",
     base_env=("LLAMA_API_BASE",),
-    base_path="/compat/v1",
     key_env=("LLAMA_API_KEY",),
     key_to_any_host=True,
-    operations=("chat",),
-    extra_params=frozenset({"repetition_penalty", "top_k"}),
-    model_options=_OPTIONS,
     source="https://github.com/meta-llama/llama-api-python",
     checked="2026-11-22",
 )

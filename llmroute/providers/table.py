@@ -24,7 +24,7 @@ def table() -> str:
 
 
 def updated(page: str) -> str:
-    """The page with its table made anew."""
+    """The page with a new table."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     return before + begin + table() + end + after
@@ -50,6 +50,8 @@ def _quirks(row: OpenAILike) -> list[str]:
         "also": sorted(row.extra_params),
         "sends": [f"{ours} as {theirs}" for ours, theirs in row.renamed_params.items()],
     }
+    if row.message_keys is not None:
+        quirks["takes back"] = sorted(row.message_keys) or ["no more"]
     return [f"{word} {', '.join(names)}" for word, names in quirks.items() if names]
 
 

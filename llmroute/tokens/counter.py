@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ..deployments import split_model
-from ..errors import BadRequestError, NotFoundError
-from ..registry import get_model_info
+from ..errors import BadRequestError
+from ..registry import find_model_info, local_module
 from ..runtime import shared
 from ..types.base import Model
 from . import vocabulary
@@ -99,7 +99,7 @@ def token_counter(
             "token_counter takes either messages= (with or without tools=) or text=.", model=model
         )
     provider, _ = split_model(model)
-    if (counter := shared(Counters).by_prefix.get(provider)) is not None:
+    if (counter := _counter(provider)) is not None:
         return counter(model, messages, text, tools)
     method, tokenizer, own = _tokenizer(model)
     if text is not None:
@@ -116,6 +116,18 @@ def token_counter(
     )
 
 
+def _counter(prefix: str) -> Counter | None:
+    """The counter of a provider: a registered one, else that of models in this process."""
+    registered = shared(Counters).by_prefix.get(prefix)
+    if registered is not None:
+        return registered
+    module = local_module(prefix)
+    if module is None:
+        return None
+    counter: Counter = module.local_count
+    return counter
+
+
 def template_known(model: str) -> bool:
     """Whether the chat format of `model` is known to the token, given its vocabulary.
 
@@ -126,10 +138,8 @@ def template_known(model: str) -> bool:
 
 def tokenizer_name(model: str) -> str | None:
     """The vocabulary of `model` by the registry; `None` when it isn't known."""
-    try:
-        return get_model_info(model).tokenizer
-    except NotFoundError:
-        return None
+    info = find_model_info(model)
+    return info.tokenizer if info else None
 
 
 def plain(messages: Messages) -> list[Mapping[str, Any]]:

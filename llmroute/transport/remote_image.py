@@ -8,7 +8,7 @@ import time
 
 from ..errors import APIConnectionError, BadRequestError, PermissionDeniedError
 from .http.framing import BrokenAnswerError
-from .http.network import SyncConnection
+from .http.sync_connection import SyncConnection
 from .http.target import Target, target
 
 MOST_BYTES = 20 * 1024 * 1024
@@ -49,8 +49,8 @@ def fetch(url: str, *, any_address: bool, deadline: float | None) -> bytes:
 def _exchange(connection: SyncConnection, goal: Target, end: float) -> bytes:
     http = connection.http
     headers = {**goal.headers, "accept": "image/*", "connection": "close"}
-    connection.send(http.request("GET", goal.path, headers, b""), end)
-    while (head := http.head()) is None:
+    connection.send(http.request("GET", goal.path, headers, b""))
+    while (head := http.read_head()) is None:
         http.feed(connection.receive(end))
     if head[0] != 200:
         raise BadRequestError(

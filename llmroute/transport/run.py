@@ -147,7 +147,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
     def info(self, headers: Mapping[str, str]) -> CallInfo:
         """The facts about this attempt, which has succeeded."""
         self.record(None)
-        headers = self._secrets().hide_said(headers) if headers else headers
+        headers = self._secrets().hide_in_headers(headers) if headers else headers
         return CallInfo(
             provider=self._deployment.provider,
             model=self._provider.model_string(self._deployment),

@@ -47,7 +47,7 @@ class ChatParams(TypedDict, total=False):
     stream_options: Mapping[str, JSON] | None
     temperature: float | None
     tool_choice: str | Mapping[str, JSON] | None
-    tools: Sequence[Mapping[str, JSON]] | None
+    tools: Sequence[Mapping[str, JSON] | type] | None
     top_logprobs: int | None
     top_p: float | None
     user: str | None

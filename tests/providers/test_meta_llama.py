@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,8 @@ HELLO = [{"role": "user", "content": "Hello"}]
 COMPAT = Deployment(
     provider="meta_llama", model=MODEL, api_base="http://llama.test/compat/v1", api_key="sesame"
 )
-NATIVE = Deployment(
-    provider="meta_llama", model=MODEL, api_base="http://llama.test/v1", api_key="sesame"
-)
+NATIVE = replace(COMPAT, api_base="http://llama.test/v1", model_kwargs={"surface": "native"})
+METAS = replace(COMPAT, api_base="https://api.llama.com/compat/v1")
 
 provider = get_provider("meta_llama")
 
@@ -130,6 +130,7 @@ def test_the_retired_services_urls_were_the_recorded_ones() -> None:
         ("http://h/v1", {}, "http://h/v1/chat/completions"),
         ("http://h/compat/v1", {"surface": "native"}, "http://h/v1/chat/completions"),
         ("http://h/v1", {"surface": "compat"}, "http://h/v1/chat/completions"),
+        ("http://h/v1", {"surface": "native"}, "http://h/v1/chat/completions"),
         ("http://h", {}, "http://h/compat/v1/chat/completions"),
         ("http://h", {"surface": "native"}, "http://h/v1/chat/completions"),
         ("http://h/llama", {}, "http://h/llama/chat/completions"),
@@ -143,7 +144,7 @@ def test_surface(base: str, options: dict[str, str], url: str, limit: str) -> No
     call = provider.build(request, deployment)
     assert isinstance(call, HTTPCall)
     assert call.url == url
-    native = options.get("surface") == "native" or (base == "http://h/v1" and not options)
+    native = options.get("surface") == "native"
     assert json.loads(call.body)["max_completion_tokens" if native else limit] == 5
 
 
@@ -233,18 +234,21 @@ UNIONS = [
         *[({"tools": [tool(schema)]}, "tools", where) for schema, where in UNIONS],
     ],
 )
-def test_what_the_compat_surface_refuses(params: Any, param: str, words: str) -> None:
+def test_what_metas_host_refused_is_refused_for_it_alone(
+    params: Any, param: str, words: str
+) -> None:
     with pytest.raises(UnsupportedParamsError, match=words) as caught:
-        sent(params=params)
+        sent(METAS, params=params)
     assert caught.value.param == param
     with pytest.warns(DroppedParamsWarning, match=param):
-        assert param not in sent(params=params, unsupported="drop")
-    assert sent(params=params, unsupported="pass")[param] == params[param]
+        assert param not in sent(METAS, params=params, unsupported="drop")
+    assert sent(METAS, params=params, unsupported="pass")[param] == params[param]
+    assert sent(COMPAT, params=params)[param] == params[param]
 
 
 def test_a_property_may_be_named_like_a_keyword() -> None:
     params = {"tools": [tool({"properties": {"anyOf": {"type": "string"}, "type": {}}})]}
-    assert sent(params=params)["tools"] == params["tools"]
+    assert sent(METAS, params=params)["tools"] == params["tools"]
 
 
 @pytest.mark.parametrize(
@@ -259,8 +263,19 @@ def test_a_property_may_be_named_like_a_keyword() -> None:
         ),
     ],
 )
-def test_what_goes_without_saying(params: Any, left: Any) -> None:
-    assert sent(params=params) == {"model": MODEL, "messages": HELLO, **left}
+def test_metas_host_is_not_asked_what_goes_without_saying(params: Any, left: Any) -> None:
+    assert sent(METAS, params=params) == {"model": MODEL, "messages": HELLO, **left}
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"tools": [tool(ONE_TYPE)], "tool_choice": "none"},
+        {"response_format": {"type": "text"}},
+    ],
+)
+def test_another_host_is_asked_what_the_caller_says(params: Any) -> None:
+    assert sent(COMPAT, params=params) == {"model": MODEL, "messages": HELLO, **params}
 
 
 @pytest.mark.parametrize("name", ["stop", "seed", "n", "logprobs", "parallel_tool_calls"])

@@ -1,8 +1,7 @@
-"""Sends an HTTP call. The only file that imports httpx.
+"""Sends an HTTP call, by one of two roads.
 
-Two roads. The direct one is ours and fast, and taken by default. The other goes through httpx:
-when the caller passes an httpx client of their own, or when a proxy from the environment may
-apply. There, httpx decides about proxies, certificates and connections.
+The direct one is ours and fast, and taken by default. The other goes through httpx: when the
+caller passes an httpx client of their own, or when the environment sets a proxy for the server.
 """
 
 from __future__ import annotations
@@ -10,24 +9,22 @@ from __future__ import annotations
 import atexit
 import functools
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from ...errors import APIError, BadRequestError
+from ...errors import BadRequestError
 from ...providers.base import HTTPCall
-from ..limits import Limits, Phase, seconds_left
+from ..limits import Limits
 from .direct import AsyncDirectTransport, DirectTransport
-from .faults import FAULTS, network_error, timeout_error
-from .http1 import check
 from .per_loop import PerLoop
-from .proxies import may_be_proxied
+from .proxies import proxy_for
 from .response import AsyncHTTPResponse, HTTPResponse
 from .target import Target, target
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
     import httpx
+
+    from .httpx_road import AsyncProxyClients, ProxyClients
 
 MAX_REDIRECTS = 3
 """How often one call follows a redirect."""
@@ -43,14 +40,13 @@ class HTTPTransport:
     def __init__(self, client: httpx.Client | None = None) -> None:
         self._client = client
         self._direct = DirectTransport()
-        self._proxy_client: httpx.Client | None = None
-        self._proxied = functools.cache(may_be_proxied)  # as httpx: the environment is read once
+        self._proxy = functools.cache(proxy_for)  # as httpx: the environment is read once
 
     def open(self, call: HTTPCall, limits: Limits) -> HTTPResponse:
         """Sends `call`, waits for status and headers, follows redirects within the same server.
 
-        Raises `APIConnectionError`, `APITimeoutError`, and `BadRequestError` for a URL or a header
-        that cannot be sent. Any status is an answer here, never an error.
+        Raises `APIConnectionError`, `APITimeoutError`, and `BadRequestError` for a URL, a header
+        or a proxy that cannot be used. Any status is an answer here, never an error.
 
         A connection that the server closes at the very moment a call is sent on it is an
         `APIConnectionError` too: the server may have begun to work on it, so sending it again is
@@ -62,7 +58,7 @@ class HTTPTransport:
             elsewhere = _redirect(response.status, response.headers, call.url, goal)
             if elsewhere is None:
                 return response
-            response.read()
+            response.read_error()
             call = replace(call, url=elsewhere)
             goal = target(elsewhere)
         return self._send(call, goal, limits)
@@ -70,18 +66,26 @@ class HTTPTransport:
     def close(self) -> None:
         """Closes the connections that are kept. A later call opens new ones."""
         self._direct.close()
-        client, self._proxy_client = self._proxy_client, None
-        if client is not None:
-            client.close()
+        if "_proxy_clients" in self.__dict__:
+            self._proxy_clients.close()
 
     def _send(self, call: HTTPCall, goal: Target, limits: Limits) -> HTTPResponse:
         if self._client is not None:
-            return _open(self._client, call, goal, limits)
-        if self._proxied(goal.origin):
-            if self._proxy_client is None:
-                self._proxy_client = _make_client()
-            return _open(self._proxy_client, call, goal, limits)
-        return self._direct.open(call, goal, limits)
+            from .httpx_road import send  # httpx takes 80 ms, and most calls need none of it
+
+            return send(self._client, call, goal, limits)
+        proxy = self._proxy(goal.origin)
+        if proxy is None:
+            return self._direct.open(call, goal, limits)
+        from .httpx_road import send  # for the same reason only here
+
+        return send(self._proxy_clients.get(proxy), call, goal, limits, proxy)
+
+    @functools.cached_property
+    def _proxy_clients(self) -> ProxyClients:
+        from .httpx_road import ProxyClients  # httpx takes 80 ms, and most calls need none of it
+
+        return ProxyClients()
 
 
 class AsyncHTTPTransport:
@@ -94,8 +98,8 @@ class AsyncHTTPTransport:
     def __init__(self, client: httpx.AsyncClient | None = None) -> None:
         self._client = client
         self._direct = AsyncDirectTransport()
-        self._proxied = functools.cache(may_be_proxied)
-        self._clients: PerLoop[httpx.AsyncClient] = PerLoop(_make_async_client)
+        self._proxy = functools.cache(proxy_for)
+        self._proxy_clients: PerLoop[AsyncProxyClients] = PerLoop(_async_proxy_clients)
 
     async def open(self, call: HTTPCall, limits: Limits) -> AsyncHTTPResponse:
         """See `HTTPTransport.open`."""
@@ -105,7 +109,7 @@ class AsyncHTTPTransport:
             elsewhere = _redirect(response.status, response.headers, call.url, goal)
             if elsewhere is None:
                 return response
-            await response.read()
+            await response.read_error()
             call = replace(call, url=elsewhere)
             goal = target(elsewhere)
         return await self._send(call, goal, limits)
@@ -113,23 +117,31 @@ class AsyncHTTPTransport:
     async def aclose(self) -> None:
         """Closes the connections of the running loop. A later call opens new ones."""
         await self._direct.aclose()
-        await self._clients.aclose()
+        await self._proxy_clients.aclose()
 
     async def _send(self, call: HTTPCall, goal: Target, limits: Limits) -> AsyncHTTPResponse:
         if self._client is not None:
-            return await _open_async(self._client, call, goal, limits)
-        if self._proxied(goal.origin):
-            return await _open_async(await self._clients.get(), call, goal, limits)
-        return await self._direct.open(call, goal, limits)
+            from .httpx_road import send_async  # httpx takes 80 ms, and most calls need none of it
+
+            return await send_async(self._client, call, goal, limits)
+        proxy = self._proxy(goal.origin)
+        if proxy is None:
+            return await self._direct.open(call, goal, limits)
+        from .httpx_road import send_async  # for the same reason only here
+
+        clients = self._proxy_clients.current() or await self._proxy_clients.make()
+        return await send_async(clients.get(proxy), call, goal, limits, proxy)
 
 
 def transport(client: httpx.Client | None = None) -> HTTPTransport:
     """A transport over `client`; without one, ours, which all calls of the process share."""
     if client is None:
         return _shared()
-    import httpx
+    import httpx  # it takes 80 ms, and most calls need none of it
 
-    _check_client(client, httpx.Client)
+    from .httpx_road import check_client
+
+    check_client(client, httpx.Client)
     return HTTPTransport(client)
 
 
@@ -137,18 +149,18 @@ def async_transport(client: httpx.AsyncClient | None = None) -> AsyncHTTPTranspo
     """The async twin of `transport`."""
     if client is None:
         return _shared_async()
-    import httpx
+    import httpx  # it takes 80 ms, and most calls need none of it
 
-    _check_client(client, httpx.AsyncClient)
+    from .httpx_road import check_client
+
+    check_client(client, httpx.AsyncClient)
     return AsyncHTTPTransport(client)
 
 
-def _check_client(client: object, kind: type) -> None:
-    if not isinstance(client, kind):
-        raise BadRequestError(
-            f"client= must be an httpx.{kind.__name__} here, not {type(client).__name__}.",
-            param="client",
-        )
+def _async_proxy_clients() -> AsyncProxyClients:
+    from .httpx_road import AsyncProxyClients  # httpx takes 80 ms
+
+    return AsyncProxyClients()
 
 
 @functools.cache
@@ -176,165 +188,3 @@ def _redirect(status: int, headers: dict[str, str], url: str, goal: Target) -> s
         return elsewhere if target(elsewhere).origin == goal.origin else None
     except (ValueError, BadRequestError):  # no address at all
         return None
-
-
-# The road through httpx.
-
-
-def _options() -> dict[str, Any]:
-    import httpx
-
-    from .tls import tls_context  # here, because ssl takes 6 MB and http needs none
-
-    # The direct road has no limit of connections either.
-    return {"verify": tls_context(), "limits": httpx.Limits(max_connections=None)}
-
-
-def _make_client() -> httpx.Client:
-    import httpx
-
-    return httpx.Client(**_options())
-
-
-def _make_async_client() -> httpx.AsyncClient:
-    import httpx
-
-    return httpx.AsyncClient(**_options())
-
-
-class _HTTPXExchange:
-    """One request through httpx: all of it that does not wait.
-
-    httpx knows one limit for all reads of a body, so on this road `idle` is not enforced below
-    `first_token`, and the deadline is looked at between reads.
-    """
-
-    def __init__(
-        self, client: httpx.Client | httpx.AsyncClient, call: HTTPCall, goal: Target, limits: Limits
-    ) -> None:
-        self._goal = goal
-        self._limits = limits
-        self._phase: Phase = "first_token"
-        headers = {name: value for name, value in goal.headers.items() if name != "host"}
-        headers.update(call.headers)
-        try:
-            if client.is_closed:
-                raise BadRequestError("The httpx client that was passed is closed.", url=goal.url)
-            check(call.method, goal.path, {**goal.headers, **call.headers})
-            connect = seconds_left(limits.deadline_for("connect"))
-            answer = seconds_left(limits.deadline_for("first_token"))
-        except FAULTS as exc:
-            raise self.failed(exc) from exc
-        self._timeout = {"connect": connect, "pool": connect, "write": answer, "read": answer}
-        self.request = client.build_request(
-            call.method,
-            call.url,
-            headers=headers,
-            content=call.body,
-            extensions={"timeout": self._timeout},
-        )
-
-    def head(self, response: httpx.Response) -> tuple[int, dict[str, str]]:
-        """The answer's status and headers."""
-        first, idle = self._limits.first_token, self._limits.idle
-        longest = None if first is None or idle is None else max(first, idle)
-        seconds = [s for s in (longest, seconds_left(self._limits.deadline)) if s is not None]
-        self._timeout["read"] = min(seconds, default=None)
-        return response.status_code, dict(response.headers)
-
-    def arrived(self) -> None:
-        """Notes that a piece of the body has arrived."""
-        self._phase = "idle"
-        seconds_left(self._limits.deadline)
-
-    def failed(self, exc: Exception) -> APIError:
-        """The error for `exc`: one of `FAULTS`, or what httpx raises."""
-        import httpx
-
-        if isinstance(exc, httpx.TimeoutException):
-            connecting = isinstance(exc, httpx.ConnectTimeout | httpx.PoolTimeout)
-            return timeout_error(self._goal, self._limits, "connect" if connecting else self._phase)
-        if isinstance(exc, httpx.ConnectError | httpx.ProxyError | httpx.UnsupportedProtocol):
-            self._phase = "connect"
-        error = network_error(_root(exc), self._goal, self._limits, self._phase)
-        if self._phase == "connect":
-            error.message += " It may have been a proxy that was called (HTTPS_PROXY, HTTP_PROXY)."
-        return error
-
-
-def _root(exc: BaseException) -> BaseException:
-    """What httpx, httpcore and anyio have wrapped: the innermost error of the system."""
-    root: BaseException | None = exc
-    inner = exc
-    while root is not None:
-        inner = root if isinstance(root, OSError) or root is exc else inner
-        root = root.__cause__ or root.__context__
-    return inner
-
-
-def _open(client: httpx.Client, call: HTTPCall, goal: Target, limits: Limits) -> HTTPResponse:
-    import httpx
-
-    exchange = _HTTPXExchange(client, call, goal, limits)
-    try:
-        response = client.send(exchange.request, stream=True, follow_redirects=False)
-        return _HTTPXResponse(exchange, response)
-    except (httpx.HTTPError, *FAULTS) as exc:
-        raise exchange.failed(exc) from exc
-
-
-async def _open_async(
-    client: httpx.AsyncClient, call: HTTPCall, goal: Target, limits: Limits
-) -> AsyncHTTPResponse:
-    import httpx
-
-    exchange = _HTTPXExchange(client, call, goal, limits)
-    try:
-        response = await client.send(exchange.request, stream=True, follow_redirects=False)
-        return _AsyncHTTPXResponse(exchange, response)
-    except (httpx.HTTPError, *FAULTS) as exc:
-        raise exchange.failed(exc) from exc
-
-
-class _HTTPXResponse(HTTPResponse):
-    def __init__(self, exchange: _HTTPXExchange, response: httpx.Response) -> None:
-        self.status, self.headers = exchange.head(response)
-        self._exchange = exchange
-        self._response = response
-        self._pieces: Iterator[bytes] = response.iter_bytes()
-
-    def __next__(self) -> bytes:
-        import httpx
-
-        try:
-            piece = next(self._pieces)
-            self._exchange.arrived()
-            return piece
-        except (httpx.HTTPError, httpx.StreamError, *FAULTS) as exc:
-            self.close()
-            raise self._exchange.failed(exc) from exc
-
-    def close(self) -> None:
-        self._response.close()
-
-
-class _AsyncHTTPXResponse(AsyncHTTPResponse):
-    def __init__(self, exchange: _HTTPXExchange, response: httpx.Response) -> None:
-        self.status, self.headers = exchange.head(response)
-        self._exchange = exchange
-        self._response = response
-        self._pieces: AsyncIterator[bytes] = response.aiter_bytes()
-
-    async def __anext__(self) -> bytes:
-        import httpx
-
-        try:
-            piece = await anext(self._pieces)
-            self._exchange.arrived()
-            return piece
-        except (httpx.HTTPError, httpx.StreamError, *FAULTS) as exc:
-            await self.aclose()
-            raise self._exchange.failed(exc) from exc
-
-    async def aclose(self) -> None:
-        await self._response.aclose()

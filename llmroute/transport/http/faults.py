@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from ...errors import APIConnectionError, APIError, APITimeoutError, BadRequestError
-from ..limits import Limits, Phase
+from ..limits import Limits
 from .body import DamagedBodyError
 from .framing import BrokenAnswerError
 from .http1 import IllegalHeaderError
@@ -22,20 +22,22 @@ _WAITED_FOR = {
 }
 
 
-def network_error(exc: BaseException, target: Target, limits: Limits, phase: Phase) -> APIError:
-    """The error for `exc`, one of `FAULTS`, which came up in `phase`."""
+def network_error(
+    exc: BaseException, target: Target, limits: Limits, *, answered: bool
+) -> APIError:
+    """The error for `exc`, one of `FAULTS`; `answered`: whether the answer's head had come."""
     if isinstance(exc, TimeoutError) and exc.errno is None:
-        return timeout_error(target, limits, phase)
+        return timeout_error(target, limits)
     if isinstance(exc, TimeoutError):
         return APITimeoutError(f"The operating system gave up waiting: {exc}.", url=target.url)
     if isinstance(exc, IllegalHeaderError):
         return BadRequestError(str(exc), url=target.url)
-    return APIConnectionError(_explain(exc, target, phase), url=target.url)
+    return APIConnectionError(_explain(exc, target, limits, answered=answered), url=target.url)
 
 
-def timeout_error(target: Target, limits: Limits, phase: Phase) -> APITimeoutError:
-    """The error for a limit that passed in `phase`: names the limit and its seconds."""
-    name, seconds = limits.passed(phase)
+def timeout_error(target: Target, limits: Limits) -> APITimeoutError:
+    """The error for the limit that has passed: names it and its seconds."""
+    name, seconds = limits.passed(limits.phase)
     limit = "in time" if seconds is None else f"within {seconds:g} seconds"
     error = APITimeoutError(
         f"{_WAITED_FOR[name]} {limit} (timeout: {name}).",
@@ -45,7 +47,7 @@ def timeout_error(target: Target, limits: Limits, phase: Phase) -> APITimeoutErr
     return error
 
 
-def _explain(exc: BaseException, target: Target, phase: Phase) -> str:
+def _explain(exc: BaseException, target: Target, limits: Limits, *, answered: bool) -> str:
     origin = target.origin
     reason = getattr(exc, "strerror", None) or str(exc)
     if isinstance(exc, socket.gaierror):
@@ -57,8 +59,8 @@ def _explain(exc: BaseException, target: Target, phase: Phase) -> str:
         )
     if isinstance(exc, ConnectionRefusedError):
         return f"Nothing listens at {origin}: start the server, or check api_base ({reason})."
-    if phase == "connect":
+    if limits.phase == "connect":
         return f"No connection to {origin}: {reason[:300]}. Check api_base."
-    if phase == "first_token":
+    if not answered:
         return f"The connection broke before the answer: {reason[:300]}."
     return f"The connection broke in the middle of the answer: {reason[:300]}."

@@ -139,4 +139,4 @@ class Chunked:
             self._in_chunk = self._left > 0
             self._trailers = -1 if self._left else 0
         else:
-            raise BrokenAnswerError(f"{line[:40]!r} is not the size of a chunk")
+            raise BrokenAnswerError("the size of a chunk is not a number")

@@ -12,17 +12,18 @@ from collections.abc import Mapping
 from .framing import BrokenAnswerError, Chunked, Framing, Sized, ToTheEnd
 
 MAX_HEAD_BYTES = 256 * 1024
-"""How large an answer's status line and headers may be."""
+"""How large an answer's status line and headers may be, those of interim answers included."""
+MAX_HEADERS = 1000
+"""How many headers an answer may have."""
 
 _TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+"
 _METHOD = re.compile(_TOKEN)
 _PATH = re.compile("[\x21-\x7e]+")
 _VALUE = re.compile("(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
-_LINE_END = re.compile(rb"\r?\n")
-_FOLD = re.compile(rb"\r?\n[ \t]+")
-_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n\0]*)?")
-_FIELD = re.compile(rb"(%b):([^\r\n\0]*)" % _TOKEN.encode())
+_FOLD = re.compile(r"\r?\n[ \t]+")
+_STATUS = re.compile(r"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n\0]*)?\r?(?:\n|\Z)")
+_FIELD = re.compile(rf"^({_TOKEN}):([^\r\n\0]*)\r?$", re.MULTILINE)
 
 
 class IllegalHeaderError(ValueError):
@@ -32,14 +33,16 @@ class IllegalHeaderError(ValueError):
 class HTTP1:
     """One exchange after the other on one connection."""
 
-    __slots__ = ("_body", "_buffer", "_closed", "_keep", "_method", "ended")
+    __slots__ = ("_body", "_buffer", "_closed", "_head_bytes", "_keep", "_method", "_seen", "ended")
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer: bytes | bytearray = b""
         self._closed = False
         self._body: Framing = Sized(0)
         self._keep = True
         self._method = ""
+        self._head_bytes = 0  # of the interim answers
+        self._seen = 0  # how far the end of a head has been looked for
         self.ended = False
         """Whether `piece()` has handed out the last of the answer."""
 
@@ -48,30 +51,43 @@ class HTTP1:
         check(method, path, headers)
         self._method = method
         self._keep = "close" not in headers.get("connection", "").lower()
+        self._head_bytes = self._seen = 0
         self.ended = False
-        lines = [f"{method} {path} HTTP/1.1\r\n"]
-        lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
-        return "".join(lines).encode("ascii") + b"\r\n" + body
+        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+        return f"{method} {path} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("ascii") + body
 
     def feed(self, data: bytes) -> None:
         """Takes bytes from the network; `b""` when the server has closed the connection."""
-        self._buffer = self._buffer + data if self._buffer else data
         self._closed = not data
+        if not self._buffer:
+            self._buffer = data
+        elif isinstance(self._buffer, bytearray):
+            self._buffer += data
+        else:
+            self._buffer = bytearray(self._buffer) + data
 
-    def head(self) -> tuple[int, dict[str, str]] | None:
+    def read_head(self) -> tuple[int, dict[str, str]] | None:
         """The answer's status and headers (names in lower case); `None`: more bytes are needed.
 
         Raises `BrokenAnswerError`.
         """
-        while found := _HEAD_END.search(self._buffer):
-            head, self._buffer = self._buffer[: found.start()], self._buffer[found.end() :]
-            version, status, headers = _parse(head)
+        at = 0
+        while found := _HEAD_END.search(self._buffer, max(at, self._seen)):
+            if self._head_bytes + found.end() > MAX_HEAD_BYTES:
+                raise BrokenAnswerError(f"its headers are larger than {MAX_HEAD_BYTES} bytes")
+            version, status, headers = _parse(self._buffer[at : found.start()])
+            at = found.end()
             if status >= 200:
+                self._buffer = bytes(self._buffer[at:])
                 self._frame(version, status, headers)
                 return status, headers
             if status == 101:
                 raise BrokenAnswerError("the server switched to another protocol")
-        if len(self._buffer) > MAX_HEAD_BYTES:
+        if at:
+            self._head_bytes += at
+            self._buffer = self._buffer[at:]
+        self._seen = max(0, len(self._buffer) - len("\r\n\r"))
+        if self._head_bytes + len(self._buffer) > MAX_HEAD_BYTES:
             raise BrokenAnswerError(f"its headers are larger than {MAX_HEAD_BYTES} bytes")
         if self._closed:
             what = "in its headers" if self._buffer else "without an answer"
@@ -88,7 +104,7 @@ class HTTP1:
             raise body.fault
         piece = b""
         if self._buffer and not body.done:
-            piece, self._buffer = body.feed(self._buffer), b""
+            piece, self._buffer = body.feed(bytes(self._buffer)), b""
         elif self._closed and not body.done:
             body.close()
         self.ended = body.done
@@ -113,7 +129,7 @@ class HTTP1:
             self._body = Sized(0)
         elif coding is not None:
             if coding.lower() != "chunked":
-                raise BrokenAnswerError(f"its transfer-encoding is {coding!r}")
+                raise BrokenAnswerError("its transfer-encoding is not 'chunked'")
             self._body = Chunked()
             self._keep = self._keep and size is None  # both: someone on the way is confused
         elif size is not None:
@@ -136,26 +152,42 @@ def check(method: str, path: str, headers: Mapping[str, str]) -> None:
         raise IllegalHeaderError("The header 'transfer-encoding' cannot be set: bodies go whole.")
 
 
-def _parse(head: bytes) -> tuple[int, int, dict[str, str]]:
-    if b"\n " in head or b"\n\t" in head:
-        head = _FOLD.sub(b" ", head)
-    first, *lines = _LINE_END.split(head)
-    status = _STATUS.fullmatch(first)
+def _parse(head: bytes | bytearray) -> tuple[int, int, dict[str, str]]:
+    """HTTP version, status and headers. What a server sent is never quoted: it may be a key."""
+    text = head.decode("latin-1")
+    if "\n " in text or "\n\t" in text:
+        text = _FOLD.sub(" ", text)
+    status = _STATUS.match(text)
     if status is None:
-        raise BrokenAnswerError(f"{first[:40]!r} is not the beginning of an HTTP answer")
-    headers: dict[str, str] = {}
-    for line in lines:
-        field = _FIELD.fullmatch(line)
-        if field is None:
-            raise BrokenAnswerError(f"{line[:40]!r} is not a header")
-        name, value = field[1].decode("ascii").lower(), field[2].strip(b" \t").decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        raise BrokenAnswerError(_not_http(text))
+    fields = _FIELD.findall(text, status.end())
+    if len(fields) != (text.count("\n", status.end() - 1)):
+        raise BrokenAnswerError("one of its headers is not legal")
+    headers = {name.lower(): value.strip(" \t") for name, value in fields}
+    if len(headers) != len(fields):
+        headers = _joined(fields)
     return int(status[1]), int(status[2]), headers
+
+
+def _joined(fields: list[tuple[str, str]]) -> dict[str, str]:
+    """The headers where some came more than once: their values with commas between them."""
+    if len(fields) > MAX_HEADERS:
+        raise BrokenAnswerError(f"it has more than {MAX_HEADERS} headers")
+    headers: dict[str, str] = {}
+    for name, value in ((name.lower(), value.strip(" \t")) for name, value in fields):
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _not_http(text: str) -> str:
+    if text.startswith(("\x15\x03", "\x16\x03")):
+        return "the server speaks TLS: use https:// in api_base"
+    return "it does not begin as an HTTP/1.1 answer does"
 
 
 def _size(value: str) -> int:
     sizes = {part.strip() for part in value.split(",")}  # sent twice, it must say the same
     size = sizes.pop()
     if sizes or not size.isdecimal() or not size.isascii() or len(size) > 18:
-        raise BrokenAnswerError(f"its content-length is {value[:40]!r}")
+        raise BrokenAnswerError("its content-length is not a number")
     return int(size)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from ...errors import BadRequestError
+from .forks import abandon_in_children
+
 if TYPE_CHECKING:  # asyncio takes 10 MB and 30 ms: callers that never await need not pay
     import asyncio
 
@@ -24,14 +27,18 @@ class PerLoop(Generic[T]):
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
         self._kept: dict[asyncio.AbstractEventLoop, tuple[T, AsyncGenerator[None]]] = {}
+        abandon_in_children(self)
 
-    async def get(self) -> T:
-        """The running loop's own."""
-        from asyncio import get_running_loop, sleep  # here: see above
+    def current(self) -> T | None:
+        """The running loop's own, if it has been made."""
+        kept = self._kept.get(_running_loop())
+        return None if kept is None else kept[0]
 
-        loop = get_running_loop()
-        if loop in self._kept:
-            return self._kept[loop][0]
+    async def make(self) -> T:
+        """Makes the running loop's own."""
+        from asyncio import sleep  # callers that never await need not pay for asyncio
+
+        loop = _running_loop()
         for other in list(self._kept):  # loops that were closed without being shut down
             if other.is_closed():
                 self._kept.pop(other, None)
@@ -53,7 +60,26 @@ class PerLoop(Generic[T]):
 
     async def aclose(self) -> None:
         """Closes the running loop's own."""
-        from asyncio import get_running_loop
-
-        if (kept := self._kept.get(get_running_loop())) is not None:
+        if (kept := self._kept.get(_running_loop())) is not None:
             await kept[1].aclose()
+
+    def abandon(self) -> None:
+        """See `Shared`: the loops are the parent's. They are not freed, as that closes things."""
+        _abandoned.append(self._kept)
+        self._kept = {}
+
+
+_abandoned: list[object] = []
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    from asyncio import get_running_loop  # callers that never await need not pay for asyncio
+
+    try:
+        return get_running_loop()
+    except RuntimeError:
+        raise BadRequestError(
+            "llmroute's own connections need asyncio. Under another library (trio), pass "
+            "client=httpx.AsyncClient().",
+            param="client",
+        ) from None

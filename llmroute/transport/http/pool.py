@@ -7,6 +7,7 @@ import time
 from collections import deque
 from typing import Generic, Protocol, TypeVar
 
+from .forks import abandon_in_children
 from .target import Origin
 
 KEEP_SECONDS = 30.0
@@ -22,7 +23,7 @@ class Connection(Protocol):
         """Whether the server has neither closed it nor sent something unasked."""
 
     def close(self) -> None:
-        """Gives the socket back, at once."""
+        """Closes it at once."""
 
 
 C = TypeVar("C", bound=Connection)
@@ -33,9 +34,10 @@ class Pool(Generic[C]):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        abandon_in_children(self)
         self._idle: dict[Origin, deque[tuple[float, C]]] = {}
 
-    def take(self, origin: Origin) -> C | None:
+    def acquire(self, origin: Origin) -> C | None:
         """A connection that can be used, or `None`."""
         while True:
             with self._lock:
@@ -47,7 +49,7 @@ class Pool(Generic[C]):
                 return connection
             connection.close()
 
-    def give(self, origin: Origin, connection: C) -> None:
+    def release(self, origin: Origin, connection: C) -> None:
         """Keeps a connection, and closes those that have waited too long."""
         now = time.monotonic()
         old: list[C] = []
@@ -68,7 +70,7 @@ class Pool(Generic[C]):
             for _, connection in stack:
                 connection.close()
 
-    def forget(self) -> None:
-        """Closes all that are kept, in a forked child: the parent's are not touched."""
+    def abandon(self) -> None:
+        """See `Shared`. The connections are told themselves."""
         self._lock = threading.Lock()  # another thread may have held it when the process forked
-        self.close()
+        self._idle = {}

@@ -77,7 +77,7 @@ def test_signatures_are_those_people_know():
     assert names(MetaLlamaChatGenerator.__init__) == [
         "self",
         *("*api_key", "*model", "*streaming_callback", "*api_base_url", "*generation_kwargs"),
-        *("*timeout", "*max_retries", "*tools"),
+        *("*timeout", "*max_retries", "*tools", "*surface"),
     ]
     assert names(MetaLlamaChatGenerator.run) == [
         *("self", "messages", "streaming_callback", "generation_kwargs", "*tools", "*tools_strict")

@@ -62,6 +62,20 @@ def test_an_answer(run, server, meta, conversation):
     }
 
 
+def test_the_native_surface_is_chosen_by_its_argument(run, server, meta, conversation):
+    server.script("Hi!", repeat=True)
+    native = meta(surface="native")
+    assert run(native, conversation)["replies"][0].text == "Hi!"
+    assert "surface" not in meta(api_key=None).to_dict()["init_parameters"]
+    loaded = MetaLlamaChatGenerator.from_dict(meta(surface="native", api_key=None).to_dict())
+    assert loaded.surface == "native"
+    assert run(meta(api_base_url=server.compat_url), conversation)["replies"][0].text == "Hi!"
+    assert [request.path for request in server.requests] == [
+        "/v1/chat/completions",
+        "/compat/v1/chat/completions",
+    ]
+
+
 def test_every_generation_kwarg_is_a_key_of_the_body(run, server, meta):
     given = {
         **{"max_tokens": 5, "temperature": 1, "top_p": 0.5, "stream": False, "safe_prompt": True},

@@ -79,7 +79,6 @@ def test_what_came_before_the_fault_is_handed_out(direct: Road) -> None:
 
 def _check(error: APIError, url: str) -> None:
     assert error.url == url
-    assert error.__cause__ is not None
     assert pickle.loads(pickle.dumps(error)).message == error.message
     assert "secret-key" not in "".join(traceback.format_exception(error))
 

@@ -19,7 +19,7 @@ def ours(pieces: Sequence[bytes], *, closes: bool) -> Result:
     http = HTTP1()
     http.request("POST", "/", {"host": "x", "content-length": "2"}, b"{}")
     arriving = [*pieces, b""] if closes else [*pieces]
-    while (head := http.head()) is None:
+    while (head := http.read_head()) is None:
         http.feed(arriving.pop(0))
     body = b""
     while not http.ended:

@@ -12,7 +12,7 @@ from servers import OK, ScriptedServer
 
 from llmroute.errors import APIConnectionError, APITimeoutError, BadRequestError
 from llmroute.transport.http import AsyncHTTPTransport, HTTPTransport
-from llmroute.transport.http.proxies import may_be_proxied
+from llmroute.transport.http.proxies import proxy_for
 from llmroute.transport.http.target import target
 from llmroute.transport.limits import Limits
 from llmroute.types.request import TimeLimits
@@ -82,7 +82,7 @@ def test_a_proxy_that_is_not_there_is_thought_of(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     for road in open_road(name):
-        with pytest.raises(APIConnectionError, match="a proxy"):
+        with pytest.raises(APIConnectionError, match="through the proxy set in HTTP_PROXY"):
             road.read(post("http://model.example/v1"))
 
 
@@ -115,4 +115,4 @@ def test_where_a_proxy_may_apply(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", no_proxy)
-    assert may_be_proxied(target(url).origin) is expected
+    assert (proxy_for(target(url).origin) is not None) is expected

@@ -1,7 +1,7 @@
 """The component for Meta's Llama API, or another server that speaks its protocol."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from haystack import component, default_from_dict
 from haystack.dataclasses import ChatMessage, StreamingCallbackT
@@ -52,6 +52,7 @@ class MetaLlamaChatGenerator:
         timeout: float | None = None,
         max_retries: int | None = None,
         tools: ToolsType | None = None,
+        surface: Literal["compat", "native"] = "compat",
     ) -> None:
         """Prepares the component; no key is read and nothing is called.
 
@@ -66,6 +67,8 @@ class MetaLlamaChatGenerator:
         :param timeout: Seconds for a whole call; `None` sets no such limit.
         :param max_retries: Tries after the first one; `None` means 2.
         :param tools: Tools and Toolsets the model may call.
+        :param surface: Which of the Llama API's two shapes the server speaks: OpenAI's
+            (`"compat"`), at any URL, or Meta's own (`"native"`).
         :raises ValueError: Two tools have the same name.
         """
         flat_tools(tools)
@@ -77,6 +80,7 @@ class MetaLlamaChatGenerator:
         self.timeout = timeout
         self.max_retries = max_retries
         self.tools = tools
+        self.surface = surface
 
     def warm_up(self) -> None:
         """Reads the key.
@@ -107,6 +111,8 @@ class MetaLlamaChatGenerator:
             timeout=self.timeout,
             max_retries=self.max_retries,
             tools=self.tools,
+            # Only where it is needed: what Haystack's own component does not know, it cannot load.
+            **({} if self.surface == "compat" else {"surface": self.surface}),
         )
 
     @classmethod
@@ -169,6 +175,7 @@ class MetaLlamaChatGenerator:
             arguments={
                 "api_key": self._key() if content else None,
                 "api_base": self.api_base_url,
+                "model_kwargs": {"surface": self.surface},
                 "timeout": self.timeout,
                 "max_retries": self.max_retries,
                 "tools": offered or None,
