@@ -72,9 +72,11 @@ def assembled(
 
 def check_whole(decoder: Decoder[Any], collected: Assembler[Any, Any]) -> None:
     """Raises `StreamInterruptedError` if a stream that is over is not whole."""
-    if decoder.is_whole:
+    # A decoder of another package may be no subclass of ours and say only whether it is done.
+    if getattr(decoder, "is_whole", Decoder.is_whole):
         return
-    missing = collected.missing(marked=decoder.done, needs_reasons=decoder.needs_reasons)
+    needs_reasons = getattr(decoder, "needs_reasons", Decoder.needs_reasons)
+    missing = collected.missing(marked=decoder.done, needs_reasons=needs_reasons)
     if missing:
         raise StreamInterruptedError(f"The stream ended too early: {missing}.")
 
