@@ -84,7 +84,7 @@ def _open(attempt: AttemptRun[AnswerT, ChunkT]) -> Source:
         return Ready(call.events)
     from . import local  # the engine is a dozen modules that a call over HTTP does not need
 
-    return local.open_local(call, limits, limits.deadline)
+    return local.open_local(call, limits)
 
 
 async def _aopen(attempt: AttemptRun[AnswerT, ChunkT]) -> AsyncSource:
@@ -95,7 +95,7 @@ async def _aopen(attempt: AttemptRun[AnswerT, ChunkT]) -> AsyncSource:
         return AsyncReady(call.events)
     from . import local  # the engine is a dozen modules that a call over HTTP does not need
 
-    return await local.open_local_async(call, limits, limits.deadline)
+    return await local.open_local_async(call, limits)
 
 
 def _complete(attempt: AttemptRun[AnswerT, ChunkT]) -> AnswerT:
