@@ -49,6 +49,7 @@ _PUBLIC_HEADERS = frozenset(
         "date",
         "expect",
         "host",
+        "idempotency-key",
         "openai-beta",
         "te",
         "transfer-encoding",
@@ -265,7 +266,8 @@ def _in_header(name: str, value: str) -> Iterator[str]:
 
 @functools.lru_cache(maxsize=256)
 def _is_credential(name: str) -> bool:
-    return _CREDENTIAL.search(name.lower()) is not None
+    name = name.lower()
+    return name not in _PUBLIC_HEADERS and _CREDENTIAL.search(name) is not None
 
 
 @functools.lru_cache(maxsize=256)

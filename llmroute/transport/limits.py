@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ..errors import APITimeoutError
@@ -56,7 +56,8 @@ class Limits:
 
     def attempt(self) -> Limits:
         """The limits of one attempt: those of its phases start again, the total goes on."""
-        return replace(self, phase="connect", wait_deadline=self.deadline)
+        limits = (self.connect, self.first_token, self.idle, self.deadline, self.total)
+        return Limits(*limits, wait_deadline=self.deadline)
 
     def enter(self, phase: Phase) -> None:
         """Starts the wait of `phase`."""
