@@ -74,6 +74,11 @@ class Limits:
         if self.wait_deadline is None or self.wait_deadline > self.deadline:
             self.wait_deadline = self.deadline
 
+    def wait_until(self, deadline: float) -> None:
+        """Ends the present wait at `deadline` at the latest, a reading of `time.monotonic()`."""
+        if self.wait_deadline is None or self.wait_deadline > deadline:
+            self.wait_deadline = deadline
+
     def deadline_for(self, phase: Phase) -> float | None:
         """When a wait that begins now in `phase` must be over; `None`: never."""
         seconds: float | None = getattr(self, phase)
