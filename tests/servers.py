@@ -25,6 +25,14 @@ RESET = Step()
 HOLD = Step()
 """Says nothing until the client goes away or the server stops."""
 
+
+@dataclass
+class Drip(Step):
+    """Sends the same bytes every few hundredths of a second until the client goes away."""
+
+    data: bytes
+
+
 Answer = Sequence[bytes | Step]
 """What to do after one request."""
 
@@ -133,6 +141,11 @@ class ScriptedServer:
             elif step is HOLD:
                 if self._wait(connection):
                     self.gone.set()
+                return False
+            elif isinstance(step, Drip):
+                while not select.select([connection, self._stopping], [], [], 0.03)[0]:
+                    connection.sendall(step.data)
+                self.gone.set()
                 return False
             elif step is RESET:
                 linger = struct.pack("ii", 1, 0)  # on, zero seconds: closing sends RST
