@@ -45,9 +45,18 @@ class Limits:
             wait_deadline=deadline,
         )
 
-    def attempt(self) -> Limits:
-        """The limits of one attempt: those of its phases start again, the total goes on."""
-        return replace(self, phase="connect", wait_deadline=self.deadline)
+    def attempt(self, own: TimeLimits | None = None) -> Limits:
+        """The limits of one attempt: those of its phases start again, the total goes on.
+
+        `own` are those of its deployment, which then hold instead, within that total.
+        """
+        if own is None:
+            return replace(self, phase="connect", wait_deadline=self.deadline)
+        limits = Limits.begin(own)
+        if self.deadline is not None and self.deadline <= (limits.deadline or self.deadline):
+            limits.deadline, limits.total = self.deadline, self.total
+            limits.wait_deadline = self.deadline
+        return limits
 
     def enter(self, phase: Phase) -> None:
         """Starts the wait of `phase`."""

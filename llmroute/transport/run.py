@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic
 
 from ..deployments import Deployment, shown
@@ -69,7 +69,8 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
 
     def __init__(self, run: Run[AnswerT, ChunkT], deployment: Deployment) -> None:
         self.job = run.job
-        self.limits = run.limits.attempt()
+        self.request = _with_defaults(run.job.request, deployment)
+        self.limits = run.limits.attempt(deployment.time_limits)
         self._run = run
         self._deployment = deployment
         self._provider = get_provider(deployment.provider)
@@ -81,7 +82,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
 
     def build(self) -> Call:
         """The call to make, signed if its provider signs calls."""
-        call = self._provider.build(self.job.request, self._deployment)
+        call = self._provider.build(self.request, self._deployment)
         if isinstance(call, MockCall):
             return call
         self._dropped = call.dropped_params
@@ -100,9 +101,9 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
     def answer(self, head: Head, body: Body) -> AnswerT:
         """The whole answer from all that its source held."""
         if isinstance(body, bytes):
-            answer = self._provider.parse(body, self.job.request)
+            answer = self._provider.parse(body, self.request)
         else:
-            answer = self._provider.collect(body, self.job.request)
+            answer = self._provider.collect(body, self.request)
         if not isinstance(answer, self.job.row.answer):
             raise LLMRouteError(
                 f"The provider {self._provider.name!r} gave a {type(answer).__name__}, not a "
@@ -114,8 +115,8 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
     def stream_state(self, head: Head) -> StreamState:
         """The state of a stream of this attempt."""
         splitter = Whole() if head.gives_events else self._provider.splitter(head.headers)
-        decoder = self._provider.decoder(self.job.request)
-        state = StreamState(self.job.request, decoder, splitter, self.limits)
+        decoder = self._provider.decoder(self.request)
+        state = StreamState(self.request, decoder, splitter, self.limits)
         state.locate = self.locate
         return state
 
@@ -146,6 +147,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
             url=self._url,
             request_id=request_id(headers),
             headers=headers,
+            deployment_id=self._deployment.id,
             dropped_params=self._dropped,
             attempts=tuple(self._run.records),
         )
@@ -155,7 +157,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
         return Secrets.of_call(
             api_key=self._deployment.api_key,
             urls=(self._deployment.api_base, url),
-            extra_headers=self.job.request.extra_headers,
+            extra_headers=self.request.extra_headers,
             headers=headers,
         )
 
@@ -170,6 +172,14 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
                 status_code=error.status_code if error else None,
                 error=f"{type(error).__name__}: {error.message}" if error else None,
                 waited=self._run.waited,
+                deployment_id=self._deployment.id,
             )
         )
         self._run.waited = 0.0
+
+
+def _with_defaults(request: Request, deployment: Deployment) -> Request:
+    """`request` with the deployment's parameters where it has none of its own."""
+    if not deployment.params:
+        return request
+    return replace(request, params={**deployment.params, **request.params})
