@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 from .errors import BadRequestError
 from .model_info import Prices
 from .registry import find_model_info
 from .tokens.counter import Messages, token_counter
+from .types.base import Model
 from .types.chat import ChatCompletion, Message
 from .types.embedding import EmbeddingResponse, EmbeddingUsage
 from .types.text import TextCompletion
 from .types.usage import Usage
 
 _MILLION = 1_000_000
+
+# Where providers put tokens that they read from their cache: OpenAI; Moonshot; DeepSeek; gateways
+# to Anthropic.
+_CACHED = (
+    "prompt_tokens_details.cached_tokens",
+    "cached_tokens",
+    "prompt_cache_hit_tokens",
+    "cache_read_input_tokens",
+)
+_CACHE_WRITES = ("prompt_tokens_details.cache_write_tokens", "cache_creation_input_tokens")
+_REASONING = ("completion_tokens_details.reasoning_tokens", "reasoning_tokens")
 
 
 class Cost(float):
@@ -112,7 +125,7 @@ def _costs(prices: Prices, billed: _Billed) -> TokenCosts:
     # A provider that charges nothing apart for writing charges the normal price.
     written = (billed.cache_write or 0) if prices.cache_write is not None else 0
     parts = (
-        _times(prices.input, billed.prompt - billed.cached - written),
+        _times(prices.input, max(0, billed.prompt - billed.cached - written)),
         _times(prices.cached_input, billed.cached),
         _times(prices.cache_write, written),
     )
@@ -128,17 +141,42 @@ def _times(price: float | None, tokens: int) -> float | None:
 
 
 def _billed(usage: Usage | EmbeddingUsage) -> _Billed:
+    """What is charged for, from wherever providers put it."""
+    cached = _count_in(usage, _CACHED)
     if isinstance(usage, EmbeddingUsage):
-        return _Billed(usage.prompt_tokens, 0)
-    details = usage.prompt_tokens_details
-    if details is None:
-        return _Billed(usage.prompt_tokens, usage.completion_tokens)
+        return _Billed(usage.prompt_tokens, 0, min(cached or 0, usage.prompt_tokens))
     return _Billed(
         usage.prompt_tokens,
-        usage.completion_tokens,
-        details.cached_tokens or 0,
-        details.get("cache_write_tokens"),
+        usage.completion_tokens + _reasoning_on_top(usage),
+        min(cached or 0, usage.prompt_tokens),
+        _count_in(usage, _CACHE_WRITES),
     )
+
+
+def _reasoning_on_top(usage: Usage) -> int:
+    """The tokens of thinking that are not part of `completion_tokens`, as xAI counts them: the
+    total tells."""
+    reasoning = _count_in(usage, _REASONING) or 0
+    apart = usage.prompt_tokens + usage.completion_tokens + reasoning == usage.total_tokens
+    return reasoning if apart else 0
+
+
+def _count_in(usage: Usage | EmbeddingUsage, places: Sequence[str]) -> int | None:
+    """The largest of a number that providers put in different places; `None`: it is in none."""
+    counts = [
+        value
+        for place in places
+        if isinstance(value := _find(usage, place), int) and not isinstance(value, bool)
+        if value >= 0
+    ]
+    return max(counts, default=None)
+
+
+def _find(usage: Usage | EmbeddingUsage, place: str) -> object:
+    value: object = usage
+    for name in place.split("."):
+        value = value.get(name) if isinstance(value, Model | dict) else None
+    return value
 
 
 def _text(message: Message) -> str:

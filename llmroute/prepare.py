@@ -49,6 +49,8 @@ class CallOptions(TypedDict, total=False):
     """What to do with a parameter the provider does not take: `"raise"`, `"drop"`, `"pass"`."""
     drop_params: bool | None
     """`True` is `unsupported="drop"`."""
+    allow_missing_finish_reason: bool | None
+    """`True` takes a stream that ends with `[DONE]` but never says why; its reason stays `None`."""
     client: Any
     """Your own `httpx.Client` (`httpx.AsyncClient` for async calls), used as it is configured."""
 
@@ -61,6 +63,7 @@ class Common(TypedDict):
     extra_body: Mapping[str, Any]
     extra_headers: Mapping[str, str]
     unsupported: Unsupported
+    allow_missing_finish_reason: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,7 @@ def prepare(row: Operation[Any, Any], model: str, given: Mapping[str, object]) -
         extra_body=options.get("extra_body") or {},
         extra_headers=options.get("extra_headers") or {},
         unsupported="drop" if options.get("drop_params") else options.get("unsupported", "raise"),
+        allow_missing_finish_reason=bool(options.get("allow_missing_finish_reason")),
     )
     return Prepared(provider, common, (deployment,), options)
 

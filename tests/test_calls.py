@@ -61,6 +61,12 @@ def chunk(content: str | None = None, finish: str | None = None, **extra: Any) -
     }
 
 
+def failed_choice() -> dict[str, Any]:
+    error = {"code": 502, "message": "the provider behind it failed"}
+    choice = {"index": 0, "delta": {}, "finish_reason": "error", "error": error}
+    return {**chunk(), "choices": [choice]}
+
+
 USAGE_CHUNK = {**chunk(), "choices": [], "usage": ANSWER["usage"]}
 HELLO = [chunk("Hel"), chunk("lo"), chunk(None, "stop"), USAGE_CHUNK, "[DONE]"]
 
@@ -201,9 +207,8 @@ def test_a_server_that_does_not_stream(stream: Call) -> None:
         events(chunk("Hel"), chunk("lo")) + b'{"title":"x","detail":"boom","status":500}\n\n',
         events(chunk("Hel"), chunk("lo")) + b"event: error\ndata: boom\n\n",
         events(chunk("Hel"), chunk("lo"), '{"id": '),
-        events(chunk("Hel"), chunk("lo", "stop"), chunk("lo", "stop"), "[DONE]"),
-        events(chunk("Hel"), chunk("lo", "stop"), "[DONE]", "[DONE]"),
-        events(chunk("Hel"), chunk("lo", "stop"), "[DONE]", chunk("more")),
+        events(chunk("Hel", "stop"), chunk("lo", "stop")),
+        events(chunk("Hel"), chunk("lo"), failed_choice()),
     ],
     ids=[
         "no finish reason",
@@ -212,9 +217,8 @@ def test_a_server_that_does_not_stream(stream: Call) -> None:
         "bare error line",
         "named error event",
         "invalid JSON",
-        "a second finish reason",
-        "a second [DONE]",
-        "a chunk after [DONE]",
+        "text after the finish reason, without [DONE]",
+        "error in a choice",
     ],
 )
 def test_a_broken_stream_raises_with_what_had_come(stream: Call, body: bytes) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 import llmroute
-from llmroute import registry
 from llmroute.costs import Cost, completion_cost, cost_per_token
 from llmroute.errors import BadRequestError
 from llmroute.registry import local_model_info, register_model
+from llmroute.runtime import Runtime, use
 from llmroute.types.chat import ChatCompletion, ToolCall
 from llmroute.types.embedding import EmbeddingResponse
 
@@ -39,10 +39,9 @@ MODELS = {
 
 @pytest.fixture(autouse=True, scope="module")
 def registered() -> Iterator[None]:
-    registry._shared.cache_clear()
-    register_model(MODELS)
-    yield
-    registry._shared.cache_clear()
+    with use(Runtime()):
+        register_model(MODELS)
+        yield
 
 
 def completion(usage: dict[str, object] | None, text: str = "Hello there.") -> ChatCompletion:

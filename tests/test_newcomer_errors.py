@@ -158,7 +158,7 @@ def test_a_wrong_base_url_is_named_without_showing_it(base: str, call: Call) -> 
     assert f"{shown} is not a URL to call: it must begin with http:// or https://" in told
 
 
-@pytest.mark.parametrize("name", ["timeout", "num_retries", "temperature", "unsupported", "seed"])
+@pytest.mark.parametrize("name", ["timeout", "temperature", "unsupported", "seed"])
 def test_a_key_in_the_wrong_argument_is_not_shown(name: str, call: Call) -> None:
     key = "sk-in-the-wrong-place"
     told = failing(llmroute.BadRequestError, call, "openai/m", "Hi", api_key="k", **{name: key})

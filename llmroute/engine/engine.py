@@ -60,6 +60,9 @@ class Engine:
         self._idle_seconds = idle_seconds(options)
         self._interrupt = Interrupt()
         self._arrived: deque[Job] = deque()
+        self._rendering: set[Job] = set()
+        """Chats that are being rendered, each on a thread of its own."""
+        self._ready: deque[Job] = deque()
         self._tasks: deque[tuple[Task[Any], Future[Any]]] = deque()
         self._scheduler: Scheduler | VectorScheduler | None = None
         # Reentrant: a stream may be garbage-collected, and so cancelled, anywhere.
@@ -88,7 +91,7 @@ class Engine:
     @property
     def waiting(self) -> int:
         """How many answers (of a call that just arrived: calls) wait for their turn."""
-        jobs = [*self._arrived]
+        jobs = [*self._arrived, *self._rendering, *self._ready]
         if self._scheduler:
             jobs += [choice.job for choice in [*self._scheduler.waiting]]
         return sum(not job.cancelled for job in jobs)
@@ -145,7 +148,7 @@ class Engine:
     def close_if_idle(self) -> bool:
         """Close if the model is loaded and no call uses it; whether it was so."""
         with self._news:
-            if not self._idle or self._arrived or self._tasks:
+            if not self._idle or self._arrived or self._rendering or self._tasks:
                 return False
             self.close()
             return True
@@ -222,8 +225,11 @@ class Engine:
         with self._news:
             self._closing = True
             self.error = self.error or error
-        while self._arrived:
-            self._arrived.popleft().fail(error)
+            jobs = [*self._arrived, *self._rendering, *self._ready]
+            self._arrived.clear()
+            self._ready.clear()
+        for job in jobs:
+            job.fail(error)
         while self._tasks:
             self._tasks.popleft()[1].set_exception(error)
 
@@ -232,7 +238,9 @@ class Engine:
             while self._tasks:
                 _finish(*self._tasks.popleft(), scheduler)
             while self._arrived:
-                self._begin(self._arrived[0], scheduler)
+                self._receive(self._arrived[0], scheduler)
+            while self._ready:
+                self._begin(self._ready[0], scheduler)
             try:
                 scheduler.step()
             except Exception as error:  # noqa: BLE001 - its jobs hear of it; the others go on
@@ -242,28 +250,54 @@ class Engine:
     def _has_work(self, scheduler: Scheduler | VectorScheduler) -> bool:
         """Wait for something to do; `False` when the engine is to close."""
         with self._news:
-            if self._arrived or self._tasks or scheduler.busy or self._closing:
+            if self._news_came or scheduler.busy:
                 # Not when all is done: the caller may be using another model by then.
                 self.last_used = time.monotonic()
                 return not self._closing
             self._idle = True
-            called = self._news.wait_for(
-                lambda: self._arrived or self._tasks or self._closing, self._idle_seconds
-            )
+            called = self._news.wait_for(lambda: self._news_came, self._idle_seconds)
             self._idle = False
-            if not called:
+            if not called and not self._rendering:
                 self._closing = True
             return not self._closing
 
+    @property
+    def _news_came(self) -> bool:
+        return bool(self._arrived or self._ready or self._tasks or self._closing)
+
+    def _receive(self, job: Job, scheduler: Scheduler | VectorScheduler) -> None:
+        """Have a chat rendered on a thread of its own, as its template is a stranger's program;
+        other jobs are ready as they come."""
+        render = scheduler.rendering(job)
+        with self._news:
+            self._arrived.popleft()
+            if render is None:
+                self._ready.append(job)
+                return
+            self._rendering.add(job)
+        name = f"llmroute-render-{self.path.name}"
+        threading.Thread(target=self._render, args=(job, render), name=name, daemon=True).start()
+
+    def _render(self, job: Job, render: Callable[[], None]) -> None:
+        """On a thread of its own."""
+        try:
+            render()
+        except Exception as error:  # noqa: BLE001 - it belongs to this job
+            job.fail(error)
+        with self._news:
+            self._rendering.discard(job)
+            self._ready.append(job)
+            self._news.notify()
+
     def _begin(self, job: Job, scheduler: Scheduler | VectorScheduler) -> None:
-        """Let the first of the arrived jobs wait for its turn."""
+        """Let the first of the ready jobs wait for its turn."""
         prepared: list[Any] = []
         try:
             prepared = [] if job.cancelled else scheduler.prepare(job)
         except Exception as error:  # noqa: BLE001 - it belongs to this job
             job.fail(error)
         with self._news:  # so that it is counted once
-            self._arrived.popleft()
+            self._ready.popleft()
             scheduler.add(prepared)
 
 

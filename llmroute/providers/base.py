@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from ..chunks import assembled
+from ..chunks import Chunk as Chunk, Decoder as Decoder, assembled
 from ..deployments import Deployment, shown
 from ..errors import APIError
-from ..sse import SSEDecoder
+from ..sse import BodySplitter, Event
 from ..types.call_info import Answer
-from ..types.chat_chunk import ChatCompletionChunk
 from ..types.request import Request
-from ..types.text import TextCompletion
 from .failures import status_error
 
-Chunk: TypeAlias = ChatCompletionChunk | TextCompletion
+EventT_co = TypeVar("EventT_co", covariant=True)
+PieceT_contra = TypeVar("PieceT_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +117,9 @@ class LocalUsage:
     completion_tokens: int
     cached_tokens: int = 0
     accepted_tokens: int = 0
-    """Tokens of the answer that were guessed ahead, and"""
+    """Tokens that were guessed ahead and became part of the answer."""
     rejected_tokens: int = 0
-    """guesses that were wrong."""
+    """Tokens that were guessed ahead and were wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,32 +136,26 @@ InProcessEvent: TypeAlias = LocalEvent | Chunk | Answer
 Call: TypeAlias = HTTPCall | LocalCall | MockCall
 
 
-class Splitter(Protocol):
-    """Cuts the body of a stream into the events its decoder takes."""
+class Splitter(Protocol[PieceT_contra, EventT_co]):
+    """Turns the pieces of an answer, as they arrive, into the events that a decoder takes."""
 
-    def feed(self, piece: bytes) -> Iterable[Any]:
-        """The events that `piece`, cut anywhere, completes."""
+    def feed(self, piece: PieceT_contra) -> Iterable[EventT_co]:
+        """The events that `piece`, cut anywhere, completes.
 
-    def flush(self) -> Iterable[Any]:
-        """The events that the end of the body completes."""
-
-
-class Decoder(Protocol):
-    """Turns a stream's events into chunks, keeping what must be remembered between them."""
-
-    def feed(self, event: Any) -> Iterable[Chunk]:
-        """The chunks that `event` completes: an `Event` from HTTP, a `LocalEvent` from here.
-
-        Raises `APIError` for an error event.
+        Take all of them before the next piece is fed.
         """
 
-    @property
-    def done(self) -> bool:
-        """Whether the provider said that the stream is complete (`[DONE]`, a final event)."""
+    def flush(self) -> Iterable[EventT_co]:
+        """The events that the end completes."""
 
 
+@dataclass(kw_only=True, eq=False, init=False)
 class Provider:
-    """One API. Subclass `OpenAILike` instead for an endpoint that speaks OpenAI's protocol."""
+    """One API. Subclass `OpenAILike` instead for an endpoint that speaks OpenAI's protocol.
+
+    A subclass says what holds for it in its body, or is itself a dataclass and takes it as keyword
+    arguments, as `OpenAILike` does.
+    """
 
     name: str
     """The prefix in the model string."""
@@ -172,8 +165,8 @@ class Provider:
     """Environment variables that may hold another base URL, best first."""
     key_env: tuple[str, ...] = ()
     """Environment variables that may hold its key, best first."""
-    key_required: bool = False
-    """Whether a call without a key is refused before it is sent."""
+    key_required: bool = True
+    """Whether a call without a key is refused before it is sent, if there is a variable for one."""
     key_to_any_host: bool = False
     """Whether the key from the environment also goes to an `api_base` that the caller names.
 
@@ -195,15 +188,25 @@ class Provider:
         raise NotImplementedError
 
     def parse(self, body: bytes, request: Request) -> Answer:
-        """The whole answer from a body. Raises `APIResponseValidationError`."""
+        """The whole answer from a body, also from a stream that nobody asked for.
+
+        Raises `APIResponseValidationError`.
+        """
         raise NotImplementedError
 
-    def splitter(self, headers: Mapping[str, str]) -> Splitter:
-        """A new splitter for the body of one stream; server-sent events unless overridden."""
-        return SSEDecoder()
+    def splitter(self, headers: Mapping[str, str]) -> Splitter[bytes, Event]:
+        """A new splitter for the body of one stream, whose headers are these.
 
-    def decoder(self, request: Request) -> Decoder:
-        """A new decoder for one stream."""
+        This one looks at the body's first bytes: labels are wrong too often.
+        """
+        return BodySplitter()
+
+    def decoder(self, request: Request) -> Decoder[Event]:
+        """A new decoder for one stream of an `HTTPCall`."""
+        raise NotImplementedError
+
+    def event_decoder(self, request: Request) -> Decoder[InProcessEvent]:
+        """A new decoder for the events of a call that no server answers."""
         raise NotImplementedError
 
     def collect(self, events: Sequence[InProcessEvent], request: Request) -> Answer:
@@ -212,7 +215,7 @@ class Provider:
         What a stream of it would say, unless overridden. Raises `StreamInterruptedError` when the
         events do not make a whole answer.
         """
-        return assembled(self.decoder(request), events, request)
+        return assembled(self.event_decoder(request), events, request)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:
         """The error an answer stands for."""

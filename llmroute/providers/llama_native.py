@@ -15,9 +15,8 @@ from ..deployments import Deployment
 from ..errors import APIResponseValidationError
 from ..sse import Event
 from ..types.request import Request
-from .base import Chunk
-from .failures import decode
-from .openai_decoder import OpenAIDecoder
+from .base import Chunk, Decoder
+from .openai_decoder import OpenAIDecoder, from_any_json
 from .openai_like import OpenAILike
 
 PARAMS = frozenset(
@@ -100,7 +99,7 @@ def _assistant(message: dict[str, Any]) -> None:
 
 def openai_completion(body: bytes, request: Request) -> bytes:
     """A native answer as an OpenAI completion; what is none is returned as it is."""
-    payload = decode(body)
+    payload = _decoded(body)
     message = payload.get("completion_message") if isinstance(payload, dict) else None
     if not isinstance(payload, dict) or not isinstance(message, dict):
         return body
@@ -115,6 +114,15 @@ def openai_completion(body: bytes, request: Request) -> bytes:
     rest = {key: payload[key] for key in payload.keys() - {"completion_message", "metrics"}}
     choice = {"index": 0, "message": said, "finish_reason": reason}
     return to_json({**rest, "choices": [choice], **_usage(payload.get("metrics"))})
+
+
+def _decoded(data: bytes) -> object:
+    """Decoded JSON; `None` for what is none, as when its end is missing."""
+    try:
+        payload: object = from_any_json(data)
+    except ValueError:
+        return None
+    return payload
 
 
 def _text(content: object) -> object:
@@ -134,19 +142,18 @@ def _usage(metrics: object) -> dict[str, Any]:
     return {"usage": counts}
 
 
-class NativeDecoder:
+class NativeDecoder(Decoder[Event]):
     """Decodes one stream of the native surface; see `Decoder`.
 
     Its events are rewritten as OpenAI's chunks, whose decoder does the rest: pieces of a tool call
     come with an id and no index, and a failure comes as a bare line of JSON.
     """
 
-    def __init__(self, request: Request) -> None:
-        self.done = False
-        """Whether the `complete` event has come; only the metrics may follow it."""
+    def __init__(self, request: Request, chunks: OpenAIDecoder) -> None:
+        # It is done when the `complete` event has come; only the metrics may follow it.
         self._counted = False
         self._request = request
-        self._chunks = OpenAIDecoder(request, {})
+        self._chunks = chunks
         # All that a canonical chunk needs beyond the event, so that none has to be repaired.
         self._head = {
             "id": f"chatcmpl-{request.call_id}",
@@ -157,20 +164,26 @@ class NativeDecoder:
 
     def feed(self, event: Event) -> tuple[Chunk, ...]:
         """The chunk in `event`. Raises `APIError` for an error event or one that is no chunk."""
-        payload = decode(event.data)
+        payload = _decoded(event.data)
         native = payload.get("event") if isinstance(payload, dict) else None
         if event.name != "message" or not isinstance(payload, dict) or not isinstance(native, dict):
             return self._chunks.feed(event)  # an error, which this raises
-        self._check_order(native.get("event_type"), payload)
+        if self._is_over(native, payload):
+            return ()
         return self._chunks.feed(Event("message", to_json(self._chunk(payload, native))))
 
-    def _check_order(self, kind: object, payload: object) -> None:
-        if self._counted or (self.done and kind != "metrics"):
+    def _is_over(self, native: Mapping[str, Any], payload: object) -> bool:
+        """Whether everything has come before this event. Raises an error for text that follows."""
+        kind = native.get("event_type")
+        if self._counted or (self.done and kind == "complete"):
+            return True
+        if self.done and kind != "metrics":
             raise APIResponseValidationError(
                 "The stream went on after its end.", model=self._request.model, body=payload
             )
         self.done = self.done or kind == "complete"
         self._counted = kind == "metrics"
+        return False
 
     def _chunk(self, payload: Mapping[str, Any], native: Mapping[str, Any]) -> dict[str, Any]:
         chunk = {**self._head, **payload}

@@ -11,13 +11,14 @@ from typing import Any
 
 from ..deployments import Deployment
 from ..errors import APIError, BadRequestError, UnsupportedOperationError
+from ..sse import Event
 from ..types.call_info import Answer
 from ..types.chat_request import ChatRequest
 from ..types.embedding import EmbeddingRequest
 from ..types.request import Request
 from ..types.rerank import RerankRequest
 from ..types.text import TextRequest
-from .base import HTTPCall, InProcessEvent, LocalCall, Provider
+from .base import Decoder, HTTPCall, InProcessEvent, LocalCall, Provider
 from .local_decoder import LocalDecoder
 from .local_vectors import embeddings, ranking
 from .openai_like import LOCAL_PARAMS, OpenAILike
@@ -70,6 +71,7 @@ class LlamaCpp(Provider):
     name = "llamacpp"
     # llama.cpp's server takes any key until it is started with one.
     key_env = ("LLAMACPP_API_KEY",)
+    key_required = False
     key_to_any_host = True
     runs_here = True
     operations = ("chat", "text", "embedding", "rerank")
@@ -117,9 +119,13 @@ class LlamaCpp(Provider):
         """The answer of a server."""
         return self._server.parse(body, request)
 
-    def decoder(self, request: Request) -> LocalDecoder:
-        """A decoder for the engine's events, and for a server's."""
-        return LocalDecoder(request, self._server.decoder(request))
+    def decoder(self, request: Request) -> Decoder[Event]:
+        """A decoder for a server's events."""
+        return self._server.decoder(request)
+
+    def event_decoder(self, request: Request) -> Decoder[InProcessEvent]:
+        """A decoder for the engine's events."""
+        return LocalDecoder(request)
 
     def collect(self, events: Sequence[InProcessEvent], request: Request) -> Answer:
         """The whole answer from the engine's events."""

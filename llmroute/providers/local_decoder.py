@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable, Sequence
 
-from ..sse import Event
 from ..types.chat import ChoiceLogprobs, FinishReason, TokenLogprob, TopLogprob
 from ..types.chat_chunk import (
     ChatCompletionChunk,
@@ -20,7 +19,7 @@ from ..types.usage import CompletionTokensDetails, PromptTokensDetails, Usage
 from .base import (
     Chunk,
     Decoder,
-    LocalEvent,
+    InProcessEvent,
     LocalLogprob,
     LocalToken,
     LocalToolCall,
@@ -37,38 +36,30 @@ _IMPOSSIBLE = -9999.0
 """What OpenAI writes for a probability too small to tell; JSON has no infinity."""
 
 
-class LocalDecoder:
-    """Decodes one stream; see `Decoder`. The events of a server go to `server`.
+class LocalDecoder(Decoder[InProcessEvent]):
+    """Decodes one stream; see `Decoder`. The usage is the engine's last word.
 
     Every choice's first chunk carries the role, the stream's last one the usage.
     """
 
-    def __init__(self, request: Request, server: Decoder) -> None:
+    def __init__(self, request: Request) -> None:
         self._request = request
-        self._server = server
-        self._complete = False
         self._started: set[int] = set()
         self._offsets: dict[int, _Offsets] = {}
         self._check = schema_check(request)
 
-    @property
-    def done(self) -> bool:
-        """Whether the usage has come, which is the engine's last word."""
-        return self._complete or self._server.done
-
-    def feed(self, event: LocalEvent | Event) -> Iterable[Chunk]:
+    def feed(self, event: InProcessEvent) -> Iterable[Chunk]:
         """The chunk for `event`; none for a token that brings nothing to show yet."""
         if isinstance(event, LocalUsage):
             return self._end(event)
-        if not isinstance(event, LocalToken):
-            return self._server.feed(event)
+        assert isinstance(event, LocalToken)  # vectors are never streamed
         told = event.text or event.reasoning or event.tool_calls or event.logprobs
         if not (told or event.finish_reason):
             return ()
         return (self._chat(event) if self._request.operation == "chat" else self._text(event),)
 
     def _end(self, counts: LocalUsage) -> Iterable[Chunk]:
-        self._complete = True
+        self.done = True
         yield self._usage(counts)
         if self._check is not None:
             self._check.finish()

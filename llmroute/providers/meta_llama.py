@@ -8,7 +8,7 @@ service, May 2025 to April 2026; what only its host refused is refused for that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +22,7 @@ from ..errors import (
     BadRequestError,
     ProviderRetiredError,
 )
-from ..sse import Event
+from ..sse import WHOLE_BODY, Event
 from ..types.call_info import Answer
 from ..types.chat import ChatCompletion, Choice, Message
 from ..types.chat_chunk import ChatCompletionChunk, ChunkChoice, Delta
@@ -70,8 +70,6 @@ class MetasHost(CompatSurface):
 class MetaLlama(CompatSurface):
     """Both surfaces of the Llama API."""
 
-    exact_counts = True
-
     def build(self, request: Request, deployment: Deployment) -> HTTPCall:
         """The HTTP request, to the surface that the deployment asks for."""
         base = deployment.api_base or ""
@@ -96,9 +94,10 @@ class MetaLlama(CompatSurface):
                     choice.message.content = None
         return answer
 
-    def decoder(self, request: Request) -> Decoder:
+    def decoder(self, request: Request) -> Decoder[Event]:
         """A decoder for one stream of either surface."""
-        return SurfaceDecoder(request, self.finish_reasons)
+        native = NativeDecoder(request, OpenAIDecoder(request, {}, parse=self.parse))
+        return SurfaceDecoder(native, super().decoder(request))
 
     def explain(self, error: APIError, deployment: Deployment) -> APIError:
         """Tells that the host is retired, if it is that one which failed."""
@@ -130,25 +129,22 @@ def _is_metas(base: str) -> bool:
     return urlsplit(base).hostname == RETIRED_HOST
 
 
-class SurfaceDecoder:
+class SurfaceDecoder(Decoder[Event]):
     """Decodes a stream of either surface; its first event tells which one it is."""
 
-    def __init__(self, request: Request, finish_reasons: Mapping[str, str]) -> None:
-        self._native = NativeDecoder(request)
-        self._compat = OpenAIDecoder(request, finish_reasons)
-        self._chosen: NativeDecoder | OpenAIDecoder | None = None
+    def __init__(self, native: Decoder[Event], compat: Decoder[Event]) -> None:
+        self._native = native
+        self._compat = compat
+        self._chosen: Decoder[Event] | None = None
 
-    @property
-    def done(self) -> bool:
-        """Whether the surface's last event has come."""
-        return self._chosen is not None and self._chosen.done
-
-    def feed(self, event: Event) -> tuple[Chunk, ...]:
+    def feed(self, event: Event) -> Iterable[Chunk]:
         """The chunk in `event`. Raises `APIError` for an error event or one that is no chunk."""
         if self._chosen is None:
-            native = b'"event_type"' in event.data
+            native = event.name != WHOLE_BODY and b'"event_type"' in event.data
             self._chosen = self._native if native else self._compat
+            self.needs_reasons = self._chosen.needs_reasons
         chunks = self._chosen.feed(event)
+        self.done, self.is_whole = self._chosen.done, self._chosen.is_whole
         for chunk in chunks:
             if isinstance(chunk, ChatCompletionChunk):
                 for choice in chunk.choices:
@@ -232,6 +228,7 @@ provider = MetaLlama(
     base_env=("LLAMA_API_BASE",),
     key_env=("LLAMA_API_KEY",),
     key_to_any_host=True,
+    exact_counts=True,
     source="https://github.com/meta-llama/llama-api-python",
     checked="2026-11-22",
 )

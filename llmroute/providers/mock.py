@@ -16,7 +16,7 @@ from ..types.chat_chunk import ChatCompletionChunk
 from ..types.embedding import Embedding, EmbeddingRequest, EmbeddingResponse
 from ..types.request import Request
 from ..types.text import TextCompletion
-from .base import Chunk, InProcessEvent, MockCall, Provider
+from .base import Chunk, Decoder, InProcessEvent, MockCall, Provider
 
 ANSWER = "mock_response"
 """The key of the deployment's `model_kwargs` that holds the answer."""
@@ -48,7 +48,7 @@ class Mock(Provider):
         """The model that would have been called."""
         return deployment.model
 
-    def decoder(self, request: Request) -> AsChunks:
+    def event_decoder(self, request: Request) -> Decoder[InProcessEvent]:
         """The chunks are there already."""
         return AsChunks()
 
@@ -60,13 +60,14 @@ class Mock(Provider):
         return answer  # type: ignore[return-value]  # an operation without chunks has an answer
 
 
-class AsChunks:
+class AsChunks(Decoder[InProcessEvent]):
     """The decoder for events that are chunks already."""
 
-    done = False
+    is_whole = True
 
-    def feed(self, event: Chunk) -> tuple[Chunk, ...]:
+    def feed(self, event: InProcessEvent) -> tuple[Chunk, ...]:
         """`event` itself."""
+        assert isinstance(event, ChatCompletionChunk | TextCompletion)
         return (event,)
 
 

@@ -2,133 +2,173 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from ..errors import APIResponseValidationError
-from ..sse import Event
-from ..types.chat_chunk import ChatCompletionChunk, ToolCallDelta
+from ..chunks import Chunk, Decoder, as_chunk
+from ..errors import APIError, APIResponseValidationError
+from ..sse import BARE_LINE, WHOLE_BODY, Event
+from ..types.call_info import Answer
+from ..types.chat import ChatCompletion
+from ..types.chat_chunk import ChatCompletionChunk
+from ..types.lenient import validate_leniently
 from ..types.request import Request
 from ..types.text import TextCompletion
-from .base import Chunk
-from .failures import event_error, not_understood, stream_error
-from .repair import NO_INDEX, name_reasoning, repair_chunk
+from .call_indexes import CallIndexes
+from .failures import choice_error, event_error, not_understood, stream_error
+from .repair import dicts, name_reasoning, repair_chunk
+
+_WITH_WORDS = ("message", BARE_LINE, "error")
+"""Names of events that must be chunks or errors; others may be there to keep a connection alive."""
 
 
-class OpenAIDecoder:
+class OpenAIDecoder(Decoder[Event]):
     """Decodes one stream; see `Decoder`.
 
     A chunk that already has the canonical shape is validated straight from its bytes; only one
     that has not is decoded, repaired and validated again.
     """
 
-    def __init__(self, request: Request, finish_reasons: Mapping[str, str]) -> None:
-        self.done = False
-        """Whether `[DONE]` has come."""
+    def __init__(
+        self,
+        request: Request,
+        finish_reasons: Mapping[str, str],
+        parse: Callable[[bytes, Request], Answer],
+        needs_reasons: bool = True,
+    ) -> None:
+        """`parse` takes an answer that is no stream."""
+        self.needs_reasons = needs_reasons
         self._request = request
         self._finish_reasons = finish_reasons
+        self._parse = parse
         self._model: type[ChatCompletionChunk] | type[TextCompletion] = (
             ChatCompletionChunk if request.operation == "chat" else TextCompletion
         )
-        self._calls: dict[int, ToolCallIndexes] = {}
+        self._calls: dict[int, CallIndexes] = {}
 
     def feed(self, event: Event) -> tuple[Chunk, ...]:
-        """The chunk in `event`. Raises `APIError` for an error event or one that is no chunk."""
-        if event.data == b"[DONE]":
-            if self.done:
-                raise self._broken("The stream was ended twice.", event.data)
-            self.done = True
-            return ()
+        """The chunk in `event`, if it has one. Raises `APIError` for an error, and for what is
+        neither a chunk nor something that keeps a connection alive."""
         if self.done:
-            raise self._broken("The stream went on after its end.", event.data)
-        if event.name == "message":
-            try:
-                chunk = self._model.model_validate_json(event.data)
-            except ValidationError:
-                chunk = self._repaired(event)
-            extra = chunk.__pydantic_extra__
-            if extra and extra.get("error"):
-                raise event_error(event.data)
-        else:
-            chunk = self._repaired(event)
+            return ()
+        chunk = self._canonical(event) if event.name == "message" else None
+        if chunk is None and (chunk := self._repaired(event)) is None:
+            return ()
         if isinstance(chunk, ChatCompletionChunk):
             for choice in chunk.choices:
-                if choice.delta.__pydantic_extra__:
-                    name_reasoning(choice.delta)
-                if choice.delta.tool_calls:
-                    self._number_calls(choice.index, choice.delta.tool_calls)
+                delta = choice.delta
+                if delta.__pydantic_extra__:
+                    name_reasoning(delta)
+                if delta.tool_calls:
+                    indexes = self._calls.get(choice.index) or self._begin_calls(choice.index)
+                    for call in delta.tool_calls:
+                        indexes.place(call)
         return (chunk,)
 
-    def _repaired(self, event: Event) -> Chunk:
-        if event.name == "error":
-            raise event_error(event.data)
-        payload = self._payload(event)
-        if error := stream_error(payload):
+    def _begin_calls(self, choice: int) -> CallIndexes:
+        indexes = self._calls[choice] = CallIndexes(f"call_{self._request.call_id}_{choice}")
+        return indexes
+
+    def _canonical(self, event: Event) -> Chunk | None:
+        """The chunk in an event whose data has the canonical shape; `None` if it has not."""
+        try:
+            chunk = self._model.model_validate_json(event.data)
+        except ValidationError:
+            return None
+        return None if says_more(chunk) else chunk
+
+    def _repaired(self, event: Event) -> Chunk | None:
+        """The chunk in an event that has not the canonical shape; `None` if it has none."""
+        if event.name == WHOLE_BODY:
+            answer = self._parse(event.data, self._request)
+            assert isinstance(answer, ChatCompletion | TextCompletion)  # no others are streamed
+            self.done = self.is_whole = True
+            return as_chunk(answer)
+        data = event.data.strip()
+        if data == b"[DONE]":
+            self.done = True
+            return None
+        if not data and event.name != "error":
+            return None
+        may_be_anything = event.name not in _WITH_WORDS
+        try:
+            payload = from_any_json(data)
+        except ValueError:
+            if may_be_anything:
+                return None
+            if event.name == "error":
+                raise event_error(data) from None
+            raise self._broken("is not JSON", data) from None
+        tells = payload.keys() & {"choices", "error", "usage"} if isinstance(payload, dict) else ()
+        if may_be_anything and not tells:
+            return None
+        if error := answer_error(payload):
             raise error
-        if not isinstance(payload, dict) or not payload.keys() & {"choices", "usage"}:
-            raise self._broken("An event of the stream is not a chunk.", event.data)
+        if event.name == "error":
+            raise event_error(data)
+        if not isinstance(payload, dict) or not tells:
+            if payload is None or isinstance(payload, dict):
+                return None  # a ping: it has no words, else it would be an error
+            raise self._broken("is not a chunk", data)
         repair_chunk(payload, self._request, self._finish_reasons)
         try:
-            return self._model.model_validate(payload)
-        except ValidationError:
-            raise self._broken("An event of the stream is not a chunk.", event.data) from None
-
-    def _payload(self, event: Event) -> Any:
-        try:
-            return from_json(event.data)
-        except ValueError:
-            raise self._broken("An event of the stream is not JSON.", event.data) from None
-
-    def _number_calls(self, choice: int, calls: list[ToolCallDelta]) -> None:
-        known = self._calls.setdefault(choice, ToolCallIndexes())
-        for call in calls:
-            named = bool(call.function and call.function.name)
-            call.index = known.place(call.index, call.id, named)
-            if not call.id:
-                begins = known.begins(call.index)
-                call.id = f"call_{self._request.call_id}_{choice}_{call.index}" if begins else None
-            known.note(call.index, call.id)
+            return validate_leniently(self._model, payload)
+        except ValidationError as exc:
+            error = self._broken(f"is not a chunk ({problem(exc)})", data)
+        raise error
 
     def _broken(self, what: str, data: bytes) -> APIResponseValidationError:
+        what = f"An event of the stream {what}."
         return not_understood(what, data, model=self._request.model)
 
 
-class ToolCallIndexes:
-    """Keeps the tool calls of one choice apart where a server's indexes do not.
+def problem(exc: ValidationError) -> str:
+    """The first thing that does not follow the protocol, and where."""
+    first = exc.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
-    Some servers leave the index out, others give every call index 0: a new id is a new call.
-    """
 
-    def __init__(self) -> None:
-        self._ids: dict[int, str | None] = {}
-        self._moved: dict[int, int] = {}
+def says_more(answer: ChatCompletion | Chunk) -> bool:
+    """Whether an answer or chunk of the canonical shape has an error or a usage in the fields that
+    some providers add."""
+    extra = answer.__pydantic_extra__
+    if extra and ("error" in extra or "x_groq" in extra):
+        return True
+    for choice in answer.choices:
+        extra = choice.__pydantic_extra__
+        if extra and ("error" in extra or "usage" in extra):
+            return True
+    return False
 
-    def place(self, index: int, call_id: str | None, named: bool) -> int:
-        """The index a delta really belongs to; `named` says that it has the function's name."""
-        if index == NO_INDEX:
-            return self._find(call_id, named)
-        if call_id and self._ids.get(index, call_id) != call_id:
-            self._moved[index] = self._find(call_id, named)
-        elif call_id:
-            self._moved.pop(index, None)
-        return self._moved.get(index, index)
 
-    def begins(self, index: int) -> bool:
-        """Whether nothing of this call has come yet."""
-        return index not in self._ids
+def answer_error(payload: object) -> APIError | None:
+    """The error in a decoded answer or chunk, or in one of its choices; `None`: there is none."""
+    if error := stream_error(payload):
+        return error
+    choices = dicts(payload.get("choices")) if isinstance(payload, dict) else ()
+    for choice in choices:
+        if error := choice_error(choice):
+            error.body = payload
+            return error
+    return None
 
-    def note(self, index: int, call_id: str | None) -> None:
-        """Remembers that a delta of this call has come."""
-        if call_id or index not in self._ids:
-            self._ids[index] = call_id
 
-    def _find(self, call_id: str | None, named: bool) -> int:
-        """Where an id was seen; a new index for a new id or name, else the latest."""
-        for index, known in self._ids.items():
-            if call_id and known == call_id:
-                return index
-        latest = max(self._ids, default=-1)
-        return latest + 1 if call_id or named or latest < 0 else latest
+def from_any_json(data: bytes) -> Any:
+    """Decoded JSON. Halves of characters, which some servers send where they cut a text, become
+    U+FFFD. Raises `ValueError` for anything else that is no JSON."""
+    try:
+        return from_json(data)
+    except ValueError:
+        if b"\\u" not in data and data.isascii():
+            raise
+    import json  # only for what pydantic's parser refuses
+
+    try:
+        decoded = json.loads(data.decode("utf-8", "replace"))
+        text = json.dumps(decoded, ensure_ascii=False)
+        return from_json(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None

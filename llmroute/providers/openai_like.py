@@ -8,29 +8,25 @@ from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
-from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from ..deployments import Deployment
 from ..errors import (
     APIError,
-    APIResponseValidationError,
     AuthenticationError,
     BadRequestError,
     UnsupportedParamsError,
 )
+from ..sse import Event
 from ..types.call_info import Answer
-from ..types.chat import ChatCompletion
 from ..types.chat_request import ChatRequest
 from ..types.operations import OPERATIONS
 from ..types.request import Request
-from ..types.text import TextCompletion
 from .base import Decoder, HTTPCall, Provider
-from .failures import not_understood, stream_error
 from .message_keys import returned
+from .openai_answers import parse_answer
 from .openai_decoder import OpenAIDecoder
 from .params import select_params
-from .repair import name_reasoning, repair_completion
 
 # Taken by llama.cpp's server and vLLM, not by OpenAI: a row names those it takes in `extra_params`.
 LOCAL_PARAMS = frozenset(
@@ -56,19 +52,10 @@ LOCAL_PARAMS = frozenset(
 class OpenAILike(Provider):
     """A provider that speaks OpenAI's protocol, described by data. Override a method to differ."""
 
-    name: str
-    base_url: str | None = None
-    base_env: tuple[str, ...] = ()
     base_path: str = ""
     """Put behind a base URL that has no path, such as `/v1` behind `http://localhost:11434`."""
-    key_env: tuple[str, ...] = ()
-    key_required: bool = True
-    key_to_any_host: bool = False
-    operations: tuple[str, ...] = ("chat", "text", "embedding")
     unsupported_params: frozenset[str] = frozenset()
     """OpenAI's parameters that it does not take."""
-    extra_params: frozenset[str] = frozenset()
-    """Parameters beyond OpenAI's that it takes."""
     renamed_params: Mapping[str, str] = field(default_factory=dict)
     """OpenAI's name to its own, such as `max_completion_tokens` to `max_tokens`."""
     model_options: frozenset[str] = frozenset()
@@ -82,6 +69,9 @@ class OpenAILike(Provider):
     """Whether it takes `stream_options: {"include_usage": true}`."""
     finish_reasons: Mapping[str, str] = field(default_factory=dict)
     """Its words for why a choice ended, to OpenAI's."""
+    gives_no_finish_reason: bool = False
+    """Whether its streams never say why they ended: `[DONE]` after some content is their end, and
+    the reason stays `None`."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Sent with every call."""
     source: str = ""
@@ -141,21 +131,14 @@ class OpenAILike(Provider):
 
     def parse(self, body: bytes, request: Request) -> Answer:
         """The answer; see `Provider.parse`."""
-        model: type[Answer] = request.row.answer
-        try:
-            answer = model.model_validate_json(body)
-        except ValidationError:
-            answer = self._parse_leniently(body, request)
-        if isinstance(answer, ChatCompletion | TextCompletion) and not answer.choices:
-            raise self._not_understood("has no choices", body, request)
-        if isinstance(answer, ChatCompletion):
-            for choice in answer.choices:
-                name_reasoning(choice.message)
-        return answer
+        return parse_answer(body, request, self.name, self.finish_reasons, self.decoder)
 
-    def decoder(self, request: Request) -> Decoder:
+    def decoder(self, request: Request) -> Decoder[Event]:
         """A decoder for one stream."""
-        return OpenAIDecoder(request, self.finish_reasons)
+        optional = self.gives_no_finish_reason or request.allow_missing_finish_reason
+        return OpenAIDecoder(
+            request, self.finish_reasons, parse=self.parse, needs_reasons=not optional
+        )
 
     def explain(self, error: APIError, deployment: Deployment) -> APIError:
         """Adds to a refused call without a key which variable would have held one."""
@@ -207,29 +190,6 @@ class OpenAILike(Provider):
         for name, value in request.extra_headers.items():
             headers[name.lower()] = value
         return headers
-
-    def _parse_leniently(self, body: bytes, request: Request) -> Answer:
-        try:
-            payload = from_json(body)
-        except ValueError:
-            raise self._not_understood("is not JSON", body, request) from None
-        if error := stream_error(payload):
-            raise error  # an error sent with status 200
-        try:
-            repaired = repair_completion(payload, request, self.finish_reasons)
-            answer: Answer = request.row.answer.model_validate(repaired)
-            return answer
-        except ValidationError as exc:
-            problem = exc.errors(include_url=False, include_input=False)[0]
-            where = ".".join(map(str, problem["loc"]))
-            what = f"does not follow the protocol ({where}: {problem['msg']})"
-            raise self._not_understood(what, body, request) from None
-
-    def _not_understood(
-        self, what: str, body: bytes, request: Request
-    ) -> APIResponseValidationError:
-        message = f"The answer of {self.name} {what}."
-        return not_understood(message, body, provider=self.name, model=request.model)
 
 
 _NO_NUMBER = re.compile(rb"[:,\[](?:NaN|-?Infinity)[,}\]]")

@@ -10,9 +10,13 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, get_args
 
+from pydantic_core import to_json
+
 from ..types.chat import FinishReason, Message
 from ..types.chat_chunk import Delta
 from ..types.request import Request
+from .repair_usage import repair_usage
+from .vectors import number_vectors
 
 FINISH_REASONS = frozenset(get_args(FinishReason))
 
@@ -26,9 +30,9 @@ _COMMON_FINISH_REASONS = {
     "stop_sequence": "stop",
     "max_tokens": "length",
     "tool_use": "tool_calls",
+    **{reason: reason for reason in FINISH_REASONS},
 }
-
-_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_NO_REASONS = ("", "none", "null")
 
 
 def repair_completion(
@@ -38,11 +42,16 @@ def repair_completion(
     if not isinstance(payload, dict):
         return payload
     _fill_in(payload, request, request.row.object)
-    for position, choice in enumerate(_dicts(payload.get("choices"))):
-        choice.setdefault("index", position)
-        translate_finish_reason(choice, finish_reasons)
-        for message in _dicts([choice.get("message")]):
-            _repair_message(message, request)
+    if request.operation == "embedding":
+        number_vectors(payload.get("data"))
+    for position, choice in enumerate(dicts(payload.get("choices"))):
+        _repair_choice(choice, position, finish_reasons)
+        if request.operation == "text":
+            _find_text(choice)
+            continue
+        _find_said(choice, "message", "delta")
+        for message in dicts([choice.get("message")]):
+            _repair_message(message, request, choice["finish_reason"])
     return payload
 
 
@@ -51,25 +60,19 @@ def repair_chunk(
 ) -> None:
     """Fills in a decoded chunk of a stream, in place."""
     _fill_in(payload, request, request.row.chunk_object)
-    if payload.get("choices") is None:
+    if not payload.get("choices"):
         payload["choices"] = []
-    for choice in _dicts(payload["choices"]):
-        translate_finish_reason(choice, finish_reasons)
-        if request.operation == "chat" and choice.get("delta") is None:
+    for position, choice in enumerate(dicts(payload["choices"])):
+        _repair_choice(choice, position, finish_reasons)
+        if request.operation == "text":
+            _find_text(choice)
+            choice.setdefault("text", "")
+            continue
+        _find_said(choice, "delta", "message")
+        if not choice.get("delta"):  # null, or the [] of a language without empty objects
             choice["delta"] = {}
-        for delta in _dicts([choice.get("delta")]):
+        for delta in dicts([choice["delta"]]):
             _repair_delta(delta)
-
-
-def translate_finish_reason(choice: dict[str, Any], finish_reasons: Mapping[str, str]) -> None:
-    """Puts OpenAI's word for a provider's; an unknown word moves to `native_finish_reason`."""
-    reason = choice.get("finish_reason")
-    if reason == "":
-        choice["finish_reason"] = None
-    elif isinstance(reason, str) and reason not in FINISH_REASONS:
-        ours = finish_reasons.get(reason) or _COMMON_FINISH_REASONS.get(reason.lower())
-        choice["finish_reason"] = ours
-        choice.setdefault("native_finish_reason", reason)
 
 
 def name_reasoning(said: Message | Delta) -> None:
@@ -79,93 +82,169 @@ def name_reasoning(said: Message | Delta) -> None:
         said.reasoning_content = reasoning
 
 
+def dicts(values: object) -> list[dict[str, Any]]:
+    """The objects in a list; nothing if it is no list."""
+    return [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
+
+
 def _fill_in(payload: dict[str, Any], request: Request, kind: str) -> None:
     payload["object"] = kind
-    if not payload.get("id") and request.row.id_prefix is not None:
-        payload["id"] = f"{request.row.id_prefix}{request.call_id}"
-    created = payload.get("created")
-    if isinstance(created, float) and isfinite(created):
-        payload["created"] = int(created)
-    elif not isinstance(created, int):
-        payload["created"] = request.created
-    if not payload.get("model"):
-        payload["model"] = request.model.partition("/")[2] or request.model
-    _repair_usage(payload)
+    _fill_in_text(payload, "model", request.model.partition("/")[2] or request.model)
+    if request.row.id_prefix is not None:
+        _fill_in_text(payload, "id", f"{request.row.id_prefix}{request.call_id}")
+        created = payload.get("created")
+        if isinstance(created, float) and isfinite(created):
+            payload["created"] = int(created)
+        elif not isinstance(created, int):
+            payload["created"] = request.created
+    repair_usage(payload)
 
 
-def _repair_usage(payload: dict[str, Any]) -> None:
-    """Works out a count that the two others tell; a usage that tells less is kept as
-    `native_usage`, so that the answer it came with is not lost."""
-    usage = payload.get("usage")
-    if usage is None:
+def _fill_in_text(payload: dict[str, Any], name: str, default: str) -> None:
+    value = payload.get(name)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        payload[name] = str(value)
+    elif not value or not isinstance(value, str):
+        if value:
+            payload[f"native_{name}"] = value
+        payload[name] = default
+
+
+def _repair_choice(
+    choice: dict[str, Any], position: int, finish_reasons: Mapping[str, str]
+) -> None:
+    index = choice.get("index")
+    if isinstance(index, bool) or not isinstance(index, int):
+        if index is not None:
+            choice["native_index"] = index
+        choice["index"] = position
+    _translate_finish_reason(choice, finish_reasons)
+
+
+def _translate_finish_reason(choice: dict[str, Any], finish_reasons: Mapping[str, str]) -> None:
+    """Puts OpenAI's word for a provider's; an unknown word moves to `native_finish_reason`."""
+    reason = choice.get("finish_reason")
+    choice["finish_reason"] = None
+    if not reason or (isinstance(reason, str) and reason.lower() in _NO_REASONS):
         return
-    told = usage if isinstance(usage, dict) else {}
-    vectors = payload["object"] == "list"  # embeddings: nothing is written
-    prompt, completion, total = (_count(told.get(name)) for name in _COUNTS)
-    written = 0 if vectors else completion
-    if total is None and prompt is not None and written is not None:
-        total = prompt + written
-    elif prompt is None and total is not None and written is not None:
-        prompt = total - written
-    elif written is None and prompt is not None and total is not None:
-        written = total - prompt
-    counts = (prompt, written, total)
-    if any(count is None or count < 0 for count in counts):
-        payload["native_usage"], payload["usage"] = usage, None
+    if isinstance(reason, str):
+        ours = finish_reasons.get(reason) or _COMMON_FINISH_REASONS.get(reason.lower())
+        choice["finish_reason"] = ours
+    if choice["finish_reason"] != reason and not choice.get("native_finish_reason"):
+        choice["native_finish_reason"] = reason
+
+
+def _find_said(choice: dict[str, Any], name: str, other: str) -> None:
+    """Takes what a choice says out of the fields where only some servers put it.
+
+    Where `name` is there, `other` beside it says the same again, and is left alone.
+    """
+    if choice.get(name) is not None:
         return
-    payload["usage"] = {**told, **dict(zip(_COUNTS, counts, strict=True))}
-    if vectors and "completion_tokens" not in told:
-        del payload["usage"]["completion_tokens"]
+    if isinstance(choice.get(other), dict):
+        choice[name] = choice.pop(other)
+    elif isinstance(choice.get("text"), str):
+        choice[name] = {"content": choice.pop("text")}
 
 
-def _count(value: object) -> int | None:
-    """A number of tokens, which some servers write as `3.0`; `None` for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return int(value) if value >= 0 and isfinite(value) and value == int(value) else None
+def _find_text(choice: dict[str, Any]) -> None:
+    """Takes a text out of a choice in the shape of chat."""
+    if "text" in choice:
+        choice["text"] = "" if choice["text"] is None else choice["text"]
+        return
+    for said in dicts([choice.get("message"), choice.get("delta")]):
+        _join_parts(said)
+        if isinstance(said.get("content"), str):
+            choice["text"] = said["content"]
 
 
 def _repair_delta(delta: dict[str, Any]) -> None:
     if not delta.get("role"):
         delta["role"] = None
     _join_parts(delta)
-    for call in _dicts(delta.get("tool_calls")):
+    _repair_calls(delta)
+    for call in dicts(delta.get("tool_calls")):
         if call.get("index") is None:
             call["index"] = NO_INDEX
 
 
-def _repair_message(message: dict[str, Any], request: Request) -> None:
+def _repair_message(message: dict[str, Any], request: Request, finish_reason: str | None) -> None:
+    role = message.get("role")
+    if role not in (None, "", "assistant"):
+        message["native_role"] = role
     message["role"] = "assistant"
     _join_parts(message)
-    for index, call in enumerate(_dicts(message.get("tool_calls"))):
+    if message.get("content") == "" and dicts(message.get("native_content")):
+        message["content"] = message.pop("native_content")  # no text at all: for validation to say
+    _repair_calls(message)
+    # What was left out of an answer that was cut may have been on its way.
+    absent = "" if finish_reason == "length" else "{}"
+    for index, call in enumerate(dicts(message.get("tool_calls"))):
         if not call.get("id"):
             call["id"] = f"call_{request.call_id}_{index}"
-        call.setdefault("type", "function")
+        call["type"] = call.get("type") or "function"
+        _fill_in_arguments(call.get("function"), absent)
+    _fill_in_arguments(message.get("function_call"), absent)
 
 
-def _join_parts(message: dict[str, Any]) -> None:
+def _repair_calls(said: dict[str, Any]) -> None:
+    """What calls of a message and of a delta have in common."""
+    calls = said.get("tool_calls")
+    if calls is not None and not calls and not isinstance(calls, list):  # PHP's {} for []
+        said["tool_calls"] = None
+    for call in dicts(calls):
+        kind = call.get("type")
+        if kind not in ("function", "custom"):
+            if kind:
+                call["native_type"] = kind
+            call["type"] = "function" if kind and isinstance(call.get("function"), dict) else None
+        if isinstance(call.get("id"), int):
+            call["id"] = str(call["id"])
+        _write_arguments(call.get("function"))
+    legacy = said.get("function_call")
+    if legacy is not None and not (any(legacy.values()) if isinstance(legacy, dict) else legacy):
+        said["native_function_call"], said["function_call"] = legacy, None
+    _write_arguments(legacy)
+
+
+def _write_arguments(function: object) -> None:
+    """Some servers send the arguments as what their JSON text stands for."""
+    if isinstance(function, dict) and isinstance(function.get("arguments"), dict | list):
+        function["arguments"] = to_json(function["arguments"]).decode()
+
+
+def _fill_in_arguments(function: object, absent: str) -> None:
+    if isinstance(function, dict) and function.get("arguments") is None:
+        function["arguments"] = absent
+
+
+def _join_parts(said: dict[str, Any]) -> None:
     """Puts a text for a content in parts, as Mistral's thinking models send it.
 
-    Parts of another kind are left for the validation to complain about.
+    Parts that are no text, such as references, move to `native_content`. A text of another type
+    is left for the validation to complain about.
     """
-    parts = message.get("content")
+    content = said.get("content")
+    parts = [content] if isinstance(content, dict) else content
     if not isinstance(parts, list):
         return
-    said: list[str] = []
-    thought: list[str] = []
+    words: list[str] = []
+    thoughts: list[str] = []
+    others: list[dict[str, Any]] = []
     for part in parts:
         match part:
-            case {"type": "text", "text": str(text)}:
-                said.append(text)
+            case str(text) | {"type": "text" | "output_text", "text": str(text)}:
+                words.append(text)
             case {"type": "thinking", "thinking": list(steps)}:
-                thought += (s["text"] for s in _dicts(steps) if isinstance(s.get("text"), str))
+                thoughts += (s["text"] for s in dicts(steps) if isinstance(s.get("text"), str))
+            case {"type": "thinking", "thinking": str(text)}:
+                thoughts.append(text)
+            case {"type": str(kind)} if kind not in ("text", "output_text"):
+                others.append(part)
             case _:
                 return
-    message["content"] = "".join(said)
-    if thought:
-        message["reasoning_content"] = "".join(thought)
-
-
-def _dicts(values: object) -> list[dict[str, Any]]:
-    """The objects in a list; nothing if it is no list."""
-    return [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
+    said["content"] = "".join(words)
+    if thoughts:
+        said["reasoning_content"] = "".join(thoughts)
+    if others:
+        said["native_content"] = others

@@ -6,10 +6,19 @@ import time
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from ..errors import APITimeoutError
 from ..types.request import TimeLimits
 
 Phase: TypeAlias = Literal["connect", "first_token", "idle"]
 """What a call is waiting for; named like the limit that goes with it."""
+
+
+_WAITED_FOR = {
+    "connect": "No connection",
+    "first_token": "No answer",
+    "idle": "Nothing more of the answer",
+    "total": "No complete answer",
+}
 
 
 @dataclass(slots=True)
@@ -74,6 +83,11 @@ class Limits:
         if self.wait_deadline is None or self.wait_deadline > self.deadline:
             self.wait_deadline = self.deadline
 
+    def wait_until(self, deadline: float) -> None:
+        """Ends the present wait at `deadline` at the latest, a reading of `time.monotonic()`."""
+        if self.wait_deadline is None or self.wait_deadline > deadline:
+            self.wait_deadline = deadline
+
     def deadline_for(self, phase: Phase) -> float | None:
         """When a wait that begins now in `phase` must be over; `None`: never."""
         seconds: float | None = getattr(self, phase)
@@ -88,6 +102,15 @@ class Limits:
         # A loop's timer may ring a few milliseconds early.
         late = self.deadline is not None and time.monotonic() >= self.deadline - 0.02
         return ("total", self.total) if late or seconds is None else (phase, seconds)
+
+
+def timeout_error(limits: Limits, url: str) -> APITimeoutError:
+    """The error for the limit that has passed: names it and its seconds."""
+    name, seconds = limits.passed(limits.phase)
+    limit = "in time" if seconds is None else f"within {seconds:g} seconds"
+    error = APITimeoutError(f"{_WAITED_FOR[name]} {limit} (timeout: {name}).", url=url)
+    error.is_total = name == "total"
+    return error
 
 
 def seconds_left(deadline: float | None) -> float | None:

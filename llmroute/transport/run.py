@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic
 
+from ..chunks import assembler, warn_of_missing
 from ..deployments import Deployment, shown
 from ..errors import APIError, LLMRouteError
 from ..providers import get_provider
@@ -19,7 +20,7 @@ from ..types.operation import AnswerT, ChunkT, Operation
 from ..types.request import Request, TimeLimits
 from .limits import Limits
 from .sources import Body, Head
-from .streams import StreamState, Whole
+from .streams import AsIs, StreamState
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +110,21 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
                 f"The provider {self._provider.name!r} gave a {type(answer).__name__}, not a "
                 f"{self.job.row.answer.__name__}."
             )
+        warn_of_missing(answer, self.job.request, self._dropped)
         answer._call_info = self.info(head.headers)
         return answer
 
-    def stream_state(self, head: Head) -> StreamState:
+    def stream_state(self, head: Head) -> StreamState[ChunkT]:
         """The state of a stream of this attempt."""
-        splitter = Whole() if head.gives_events else self._provider.splitter(head.headers)
-        decoder = self._provider.decoder(self.request)
-        state = StreamState(self.request, decoder, splitter, self.limits)
+        provider, request = self._provider, self.request
+        collected = assembler(request, self._dropped)
+        state: StreamState[ChunkT]
+        if head.gives_events:
+            decoder = provider.event_decoder(request)
+            state = StreamState(collected, decoder, AsIs(), self.limits)
+        else:
+            splitter = provider.splitter(head.headers)
+            state = StreamState(collected, provider.decoder(request), splitter, self.limits)
         state.locate = self.locate
         return state
 

@@ -2,113 +2,135 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Generic, Protocol, cast, overload
+from typing import Any, Generic, TypeVar, overload
 
-from ..chunks import assembler
+from ..chunks import Assembler, Decoder, check_whole
 from ..errors import (
     APIConnectionError,
     APIError,
     APIResponseValidationError,
+    LLMRouteError,
     StreamInterruptedError,
 )
-from ..providers.base import Chunk, Decoder
+from ..providers.base import Splitter
 from ..types.call_info import CallInfo
 from ..types.chat import ChatCompletion
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.operation import ChunkT
-from ..types.request import Request
 from ..types.text import TextCompletion
 from .limits import Limits
 from .sources import AsyncSource, Source
 
-DRAIN_SECONDS = 1.0
+DRAIN_SECONDS = 0.05
 """How long to wait for the end of a body whose last event has come, so that the connection can be
 used again; after that the connection is closed instead."""
+SETTLE_SECONDS = 0.5
+"""How long to wait for more where nothing is missing but the mark that a stream is complete."""
+
+EventT = TypeVar("EventT")
 
 
-class Splitter(Protocol):
-    """Turns pieces into the events a decoder takes."""
-
-    def feed(self, piece: Any) -> Iterable[Any]: ...
-    def flush(self) -> Iterable[Any]: ...
-
-
-class Whole:
+class AsIs(Generic[EventT]):
     """The splitter for pieces that are events already."""
 
-    def feed(self, piece: Any) -> Iterable[Any]:
+    def feed(self, piece: EventT) -> Iterable[EventT]:
+        """`piece` itself."""
         return (piece,)
 
-    def flush(self) -> Iterable[Any]:
+    def flush(self) -> Iterable[EventT]:
+        """Nothing: nothing was held."""
         return ()
 
 
-class StreamState:
-    """All of a stream but the waiting: pieces in, chunks out, and the check that it is whole."""
+class StreamState(Generic[ChunkT]):
+    """All of a stream but the waiting: pieces in, chunks out, and the check that it is whole.
+
+    A piece is decoded as far as its chunks are asked for, so that the first one comes early.
+    """
 
     def __init__(
-        self, request: Request, decoder: Decoder, splitter: Splitter, limits: Limits
+        self,
+        assembler: Assembler[Any, Any],
+        decoder: Decoder[Any],
+        splitter: Splitter[Any, Any],
+        limits: Limits,
     ) -> None:
-        self.ready: deque[Chunk] = deque()
         self.error: APIError | None = None
-        """What ended the stream; raised once `ready` is empty."""
+        """What ended the stream."""
         self.ended = False
         self.info: CallInfo | None = None
         self.locate: Callable[[APIError], APIError] = lambda error: error
         """Adds provider, model and URL to an error; set by the driver."""
-        self._assembler = assembler(request.operation)
+        self._assembler = assembler
         self._decoder = decoder
         self._splitter = splitter
         self._limits = limits
-        self._draining = False
-        self._in_pieces = request.stream
-        self._expected = int(request.params.get("n") or 1)
-        options = request.params.get("stream_options") or {}
-        self._show_usage = bool(options.get("include_usage"))
+        self._ready: deque[ChunkT] = deque()
+        """Chunks that have come before one that says something."""
+        self._coming: Iterator[ChunkT] = iter(())
+        """Chunks of the latest piece, decoded as they are taken."""
+        self._at_end = False
+        self._has_progressed = False
+        self._settled_until: float | None = None
 
-    def feed(self, piece: Any) -> None:
-        """Takes a piece as it came. An error in it ends the stream."""
-        try:
-            self._decode(self._splitter.feed(piece))
-        except APIError as error:
-            self.fail(error)
-        if self._decoder.done and not self._draining:
-            self._draining = True
-            drained = time.monotonic() + DRAIN_SECONDS
-            self._limits.deadline = min(drained, self._limits.deadline or drained)
+    def feed(self, piece: object) -> None:
+        """Takes the next piece, when all chunks of the one before it have been taken."""
+        self._coming = self._decoded(self._splitter.feed(piece))
 
     def end(self) -> None:
-        """Takes the end of the body, which must leave the stream whole."""
-        if self.ended:
-            return
-        try:
-            self._decode(self._splitter.flush())
-            missing = None if self._decoder.done else self._assembler.missing(self._expected)
-            if missing or (missing := self._assembler.missing(1)):
-                raise StreamInterruptedError(f"The stream ended too early: {missing}.")
-            self.ended = True
-        except APIError as error:
-            self.fail(error)
+        """Takes the end of the body."""
+        self._at_end = True
+        self._coming = self._decoded(self._splitter.flush())
+
+    def next_chunk(self) -> ChunkT | None:
+        """The next chunk of what has come; `None` if the stream has ended, or must be waited for.
+
+        An error in what has come ends the stream, and so does an end that does not leave it whole.
+        """
+        return self._ready.popleft() if self._ready else self._decode_next()
+
+    def has_begun(self) -> bool:
+        """Whether a chunk that says something, or the end, is in what has come."""
+        while not self._assembler.spoke and (chunk := self._decode_next()) is not None:
+            self._ready.append(chunk)
+        return self._assembler.spoke or self.ended
+
+    def early_error(self) -> APIError | None:
+        """What ended it before anything was said, so that the call can be tried again."""
+        return None if self._assembler.spoke else self.error
+
+    def before_wait(self) -> None:
+        """Sets the limit of the next wait: what nobody was told is no progress."""
+        if self._has_progressed:
+            self._has_progressed = False
+            self._limits.progressed()
+        if self._decoder.done:
+            if self._settled_until is None:
+                self._settled_until = time.monotonic() + DRAIN_SECONDS
+                self._limits.finish_within(DRAIN_SECONDS)
+        elif self._assembler.settled:
+            self._settled_until = self._settled_until or time.monotonic() + SETTLE_SECONDS
+            self._limits.wait_until(self._settled_until)
 
     def fail(self, error: APIError) -> None:
         """Takes an error that ended the stream.
 
-        Before the first chunk it is raised as it is, so that another try can be made; later it
-        becomes a `StreamInterruptedError` that carries what had come. Where nobody asked for a
-        stream, and when a whole answer is not what was asked for, it is raised as it is, too.
+        Before the first chunk that says something it is raised as it is, so that another try can
+        be made; later it becomes a `StreamInterruptedError` that carries what had come. An answer
+        that is whole but not what was asked for is raised as it is, too.
         """
         if self.ended:
             return
         self.ended = True
-        whole = self._decoder.done and self._assembler.missing(1) is None
-        if whole and isinstance(error, APIConnectionError):
+        if isinstance(error, APIConnectionError) and self._lacks_nothing():
             return  # only the wait for the end of a body failed whose last event had come
         unfit = isinstance(error, APIResponseValidationError) and error.is_whole
-        if self._assembler.started and self._in_pieces and not unfit:
+        if self._assembler.spoke and not unfit:
             error = _interrupted(error)
             error.partial = self.completion()
         self.error = self.locate(error)
@@ -119,12 +141,40 @@ class StreamState:
         completion._call_info = self.info
         return completion
 
-    def _decode(self, events: Iterable[Any]) -> None:
+    def drop(self) -> None:
+        """Forgets the chunks that have come and were not taken."""
+        self._ready.clear()
+        self._coming = iter(())
+
+    def _decode_next(self) -> ChunkT | None:
+        try:
+            for chunk in self._coming:
+                return chunk
+            if self._at_end and not self.ended:
+                check_whole(self._decoder, self._assembler)
+                self.ended = True
+        except APIError as error:
+            self.fail(error)
+        return None
+
+    def _decoded(self, events: Iterable[Any]) -> Iterator[ChunkT]:
+        assembler, decoder = self._assembler, self._decoder
         for event in events:
-            for chunk in self._decoder.feed(event):
-                self._assembler.add(cast(Any, chunk))
-                if chunk.choices or self._show_usage or chunk.usage is None:
-                    self.ready.append(chunk)
+            for chunk in decoder.feed(event):
+                shown = assembler.add(chunk)
+                if assembler.says_something:
+                    self._has_progressed = True
+                if shown:
+                    yield chunk  # type: ignore[misc]  # the decoder of an operation gives its chunks
+
+    def _lacks_nothing(self) -> bool:
+        if not self._decoder.done and not self._assembler.settled:
+            return False
+        try:
+            check_whole(self._decoder, self._assembler)
+        except StreamInterruptedError:
+            return False
+        return True
 
 
 def _interrupted(error: APIError) -> StreamInterruptedError:
@@ -133,17 +183,26 @@ def _interrupted(error: APIError) -> StreamInterruptedError:
     return error.recast(StreamInterruptedError, f"The stream broke off: {error.message}")
 
 
-class _Streamed:
+class _Streamed(Generic[ChunkT]):
     """What both streams offer without waiting."""
 
-    def __init__(self, state: StreamState) -> None:
+    def __init__(self, state: StreamState[ChunkT]) -> None:
         self.state = state
         self._closed = False
+        self._read = threading.Lock()
+        """Held by who reads."""
 
     @property
     def call_info(self) -> CallInfo | None:
         """How the stream was obtained: URL, headers, attempts."""
         return self.state.info
+
+    def _begin_reading(self) -> None:
+        if not self._read.acquire(blocking=False):
+            raise LLMRouteError(
+                "This stream is already being read, by another thread or task. Read it in one "
+                "place, and hand its chunks on from there."
+            )
 
     def _final(self) -> Any:
         state = self.state
@@ -156,14 +215,14 @@ class _Streamed:
         return state.completion()
 
 
-class Stream(_Streamed, Generic[ChunkT]):
+class Stream(_Streamed[ChunkT]):
     """The chunks of an answer as they arrive.
 
     Iterate it, best inside `with`, which lets go of the connection or the model when the loop is
     left early. A stream that breaks off raises `StreamInterruptedError`.
     """
 
-    def __init__(self, state: StreamState, source: Source) -> None:
+    def __init__(self, state: StreamState[ChunkT], source: Source) -> None:
         super().__init__(state)
         self._source = source
         self._pieces = iter(source)
@@ -173,17 +232,22 @@ class Stream(_Streamed, Generic[ChunkT]):
 
     def __next__(self) -> ChunkT:
         state = self.state
-        while not state.ready:
-            if state.ended or self._closed:
-                self.close()
-                if state.error is not None:
-                    raise state.error
-                raise StopIteration
-            self._pump()
-        return cast(ChunkT, state.ready.popleft())
+        self._begin_reading()
+        try:
+            while (chunk := state.next_chunk()) is None or self._closed:
+                if state.ended or self._closed:
+                    self.close()
+                    if state.error is not None:
+                        raise state.error
+                    raise StopIteration
+                self._pump()
+            return chunk
+        finally:
+            self._read.release()
 
     def _pump(self) -> None:
         """Waits for one piece."""
+        self.state.before_wait()
         try:
             piece = next(self._pieces, None)
         except APIError as error:
@@ -198,12 +262,12 @@ class Stream(_Streamed, Generic[ChunkT]):
                 self.state.feed(piece)
 
     def prime(self) -> None:
-        """Waits for the first chunk. Raises the error that came instead of it."""
-        while not self.state.ready and not self.state.ended:
+        """Waits for the first chunk that says something. Raises what came instead of it."""
+        while not self.state.has_begun():
             self._pump()
-        if not self.state.ready and self.state.error is not None:
+        if (error := self.state.early_error()) is not None:
             self.close()
-            raise self.state.error
+            raise error
 
     @overload
     def get_final_completion(self: Stream[ChatCompletionChunk]) -> ChatCompletion: ...
@@ -223,7 +287,7 @@ class Stream(_Streamed, Generic[ChunkT]):
 
         No chunk comes out after it, not even one that had arrived.
         """
-        self.state.ready.clear()
+        self.state.drop()
         if not self._closed:
             self._closed = True
             self._source.close()
@@ -240,10 +304,10 @@ class Stream(_Streamed, Generic[ChunkT]):
         self.close()
 
 
-class AsyncStream(_Streamed, Generic[ChunkT]):
+class AsyncStream(_Streamed[ChunkT]):
     """The async twin of `Stream`: `async for`, `async with`, `await stream.aclose()`."""
 
-    def __init__(self, state: StreamState, source: AsyncSource) -> None:
+    def __init__(self, state: StreamState[ChunkT], source: AsyncSource) -> None:
         super().__init__(state)
         self._source = source
         self._pieces = aiter(source)
@@ -253,17 +317,22 @@ class AsyncStream(_Streamed, Generic[ChunkT]):
 
     async def __anext__(self) -> ChunkT:
         state = self.state
-        while not state.ready:
-            if state.ended or self._closed:
-                await self.aclose()
-                if state.error is not None:
-                    raise state.error
-                raise StopAsyncIteration
-            await self._pump()
-        return cast(ChunkT, state.ready.popleft())
+        self._begin_reading()
+        try:
+            while (chunk := state.next_chunk()) is None or self._closed:
+                if state.ended or self._closed:
+                    await self.aclose()
+                    if state.error is not None:
+                        raise state.error
+                    raise StopAsyncIteration
+                await self._pump()
+            return chunk
+        finally:
+            self._read.release()
 
     async def _pump(self) -> None:
         """Waits for one piece."""
+        self.state.before_wait()
         try:
             piece = await anext(self._pieces, None)
         except APIError as error:
@@ -278,12 +347,12 @@ class AsyncStream(_Streamed, Generic[ChunkT]):
                 self.state.feed(piece)
 
     async def prime(self) -> None:
-        """Waits for the first chunk. Raises the error that came instead of it."""
-        while not self.state.ready and not self.state.ended:
+        """Waits for the first chunk that says something. Raises what came instead of it."""
+        while not self.state.has_begun():
             await self._pump()
-        if not self.state.ready and self.state.error is not None:
+        if (error := self.state.early_error()) is not None:
             await self.aclose()
-            raise self.state.error
+            raise error
 
     @overload
     async def get_final_completion(self: AsyncStream[ChatCompletionChunk]) -> ChatCompletion: ...
@@ -297,7 +366,7 @@ class AsyncStream(_Streamed, Generic[ChunkT]):
 
     async def aclose(self) -> None:
         """The async twin of `Stream.close`."""
-        self.state.ready.clear()
+        self.state.drop()
         if not self._closed:
             self._closed = True
             await self._source.aclose()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +17,10 @@ class Model(BaseModel):
 
     # defer_build: the validators are built at first use, so importing the types stays cheap.
     model_config = ConfigDict(extra="allow", defer_build=True, protected_namespaces=())
+
+    essential: ClassVar[frozenset[str]] = frozenset()
+    """Optional fields without which it would be another answer: what was said, not what was said
+    about it."""
 
     def __getitem__(self, key: str) -> Any:
         """The field `key`; `None` if it is declared but was left out. Raises `KeyError`."""

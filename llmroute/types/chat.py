@@ -11,8 +11,9 @@ from .call_info import Answer
 from .usage import Usage
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
-"""Why a choice ended. A provider's own words are mapped to these; a word that maps to none of
-them leaves `finish_reason` at `None` and is kept in the extra field `native_finish_reason`."""
+"""Why a choice ended. A provider's own words are mapped to these, without regard to case; a word
+that maps to none of them leaves `finish_reason` at `None` and is kept in the extra field
+`native_finish_reason`."""
 
 
 class FunctionCall(Model):
@@ -62,7 +63,8 @@ class TokenLogprob(Model):
     """The token's UTF-8 bytes; a character may be spread over several tokens."""
     logprob: float
     """Natural logarithm of the probability; -9999.0 stands for "very unlikely"."""
-    top_logprobs: list[TopLogprob]
+    top_logprobs: list[TopLogprob] | None = None
+    """The likeliest tokens at this position; `None` where a server sends the chosen token only."""
 
 
 class ChoiceLogprobs(Model):
@@ -76,9 +78,9 @@ class URLCitation(Model):
     """A page that was used, and for which characters of the text."""
 
     url: str
-    title: str
-    start_index: int
-    end_index: int
+    title: str | None = None
+    start_index: int | None = None
+    end_index: int | None = None
 
 
 class Annotation(Model):
@@ -90,6 +92,8 @@ class Annotation(Model):
 
 class Message(Model):
     """What the model said. It can be put back into `messages` as it is."""
+
+    essential = frozenset({"content", "function_call", "refusal", "tool_calls"})
 
     role: Literal["assistant"] = "assistant"
     content: str | None = None

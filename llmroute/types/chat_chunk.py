@@ -12,12 +12,16 @@ from .usage import Usage
 class FunctionCallDelta(Model):
     """A piece of a function call: the name comes once, the arguments in pieces."""
 
+    essential = frozenset({"arguments", "name"})
+
     name: str | None = None
     arguments: str | None = None
 
 
 class ToolCallDelta(Model):
     """A piece of a tool call; pieces of the same `index` belong together."""
+
+    essential = frozenset({"function"})
 
     index: int
     id: str | None = None
@@ -27,6 +31,8 @@ class ToolCallDelta(Model):
 
 class Delta(Model):
     """What is new in this chunk."""
+
+    essential = frozenset({"content", "function_call", "refusal", "tool_calls"})
 
     role: Literal["assistant", "user", "system", "developer", "tool"] | None = None
     content: str | None = None

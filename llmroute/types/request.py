@@ -60,6 +60,8 @@ class Request:
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Sent with the provider's own; may hold a key, so they are never shown."""
     unsupported: Unsupported = "raise"
+    allow_missing_finish_reason: bool = False
+    """Whether a stream may end without saying why, if its end mark came after some content."""
     call_id: str = field(default_factory=lambda: os.urandom(12).hex())
     """Stands in for an id where the provider gives none, so that providers stay pure."""
     created: int = field(default_factory=lambda: int(time.time()))

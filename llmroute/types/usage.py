@@ -27,7 +27,8 @@ class CompletionTokensDetails(Model):
     """Tokens that were predicted or drafted, and came so."""
     audio_tokens: int | None = None
     reasoning_tokens: int | None = None
-    """Tokens the model spent thinking; they are part of `completion_tokens`."""
+    """Tokens the model spent thinking; part of `completion_tokens`, but with providers whose
+    `total_tokens` counts them on top."""
     rejected_prediction_tokens: int | None = None
     """Tokens that were predicted or drafted, and did not come. A model in this process does not
     count them as `completion_tokens`; OpenAI does."""
@@ -43,6 +44,6 @@ class Usage(Model):
     completion_tokens: int
     """Tokens of the answer, over all choices."""
     total_tokens: int
-    """Prompt and completion together."""
+    """All together, as the provider says."""
     prompt_tokens_details: PromptTokensDetails | None = None
     completion_tokens_details: CompletionTokensDetails | None = None

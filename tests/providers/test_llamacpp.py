@@ -196,7 +196,7 @@ def test_a_server_is_called_over_http():
 
 
 def _decode(request, *events):
-    decoder = get_provider("llamacpp").decoder(request)
+    decoder = get_provider("llamacpp").event_decoder(request)
     chunks = [chunk for event in events for chunk in decoder.feed(event)]
     return chunks, decoder.done
 
@@ -277,7 +277,7 @@ def test_text_events_become_chunks_with_offsets_in_characters():
     assert chunks[3].usage.total_tokens == 5
 
 
-def test_a_server_s_events_go_through_the_same_decoder():
+def test_decoder_takes_a_server_s_events():
     payload = {
         "id": "x",
         "object": "chat.completion.chunk",
@@ -285,10 +285,11 @@ def test_a_server_s_events_go_through_the_same_decoder():
         "model": "m",
         "choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": None}],
     }
-    event = Event("message", json.dumps(payload).encode())
-    chunks, done = _decode(_chat(), event)
-    assert ([chunk.text for chunk in chunks], done) == (["a"], False)
-    assert _decode(_chat(), event, Event("message", b"[DONE]"))[1]
+    decoder = get_provider("llamacpp").decoder(_chat())
+    (chunk,) = decoder.feed(Event("message", json.dumps(payload).encode()))
+    assert (chunk.text, decoder.done) == ("a", False)
+    assert not decoder.feed(Event("message", b"[DONE]"))
+    assert decoder.done
 
 
 # With the real engine

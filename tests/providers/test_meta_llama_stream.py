@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from llmroute.chunks import assembler
 from llmroute.errors import APIError, APIResponseValidationError, InternalServerError
 from llmroute.providers import get_provider
-from llmroute.sse import SSEDecoder
+from llmroute.sse import BodySplitter
 from llmroute.types.chat import ChatCompletion
 from llmroute.types.chat_chunk import ChatCompletionChunk
 from llmroute.types.chat_request import ChatRequest
@@ -36,13 +36,13 @@ class Reading:
         )
         self.decoder = provider.decoder(request)
         self.chunks: list[ChatCompletionChunk] = []
-        self._sse = SSEDecoder()
-        self._assembler = assembler("chat")
+        self._body = BodySplitter()
+        self._assembler = assembler(request)
 
     def read(self, pieces: Any) -> Reading:
         for piece in pieces:
-            self._take(self._sse.feed(piece))
-        self._take(self._sse.flush())
+            self._take(self._body.feed(piece))
+        self._take(self._body.flush())
         return self
 
     def _take(self, events: Any) -> None:
@@ -50,7 +50,7 @@ class Reading:
             for chunk in self.decoder.feed(event):
                 assert isinstance(chunk, ChatCompletionChunk)
                 self.chunks.append(chunk)
-                self._assembler.add(chunk)  # type: ignore[arg-type]
+                self._assembler.add(chunk)
 
     @property
     def completion(self) -> ChatCompletion:
@@ -267,13 +267,9 @@ def test_errors_in_a_stream(data: bytes, partial: str) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        native(text("complete", stop_reason="stop")) * 2,
         native(text("complete", stop_reason="stop"), text("progress", "more")),
-        TEXT + TEXT,
-        TEXT + native(text("metrics")),
         b'data: {"id": \n\n',
         b"data: 1\n\n",
-        b'data: {"event": 1}\n\n',
         b'data: {"event": {"event_type": "progress", "delta": {"type": "text", "text": 1}}}\n\n',
         native(call(name=1)),
         b"event: error\ndata: boom\n\n",
@@ -282,6 +278,36 @@ def test_errors_in_a_stream(data: bytes, partial: str) -> None:
 def test_streams_that_break_the_protocol(data: bytes) -> None:
     with pytest.raises(APIError):
         read(data)
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        native(text("complete", stop_reason="stop")),
+        native(text("metrics")),
+        b'data: {"event": 1}\n\n',
+        b"event: ping\ndata: {}\n\n",
+        TEXT,
+    ],
+)
+def test_decoder_ignores_what_follows_the_metrics(late: bytes) -> None:
+    reading = read(TEXT + late)
+    assert reading.completion == read(TEXT).completion
+    assert reading.decoder.done
+
+
+def test_decoder_takes_a_plain_answer_of_either_surface() -> None:
+    plain = {
+        "completion_message": {
+            "role": "assistant",
+            "content": {"type": "text", "text": "Hi"},
+            "stop_reason": "stop",
+        }
+    }
+    for pieces in cuts(json.dumps(plain).encode()):
+        reading = Reading().read(pieces)
+        assert reading.completion.text == "Hi"
+        assert reading.decoder.is_whole
 
 
 def test_unknown_deltas_are_kept() -> None:

@@ -341,7 +341,12 @@ def test_a_usage_that_lacks_a_count_costs_no_answer(
     [
         ("eos", "stop", "eos"),
         ("end_turn", "stop", "end_turn"),
-        ("STOP", None, "STOP"),
+        ("STOP", "stop", "STOP"),
+        ("LENGTH", "length", "LENGTH"),
+        ("Max_Tokens", "length", "Max_Tokens"),
+        ("null", None, None),
+        (["stop"], None, ["stop"]),
+        (7, None, 7),
         ("max_tokens", "length", "max_tokens"),
         ("model_length", "length", "model_length"),
         ("tired", None, "tired"),
@@ -385,7 +390,7 @@ def test_thinking_has_one_name() -> None:
     assert chunk.choices[0].delta.reasoning_content == "Hm."
 
 
-@pytest.mark.parametrize("part", [{"type": "image"}, {"type": "text"}, {"type": []}, "text"])
+@pytest.mark.parametrize("part", [{"type": "image"}, {"type": "text"}, {"type": []}, 7])
 def test_a_part_that_is_no_text_is_not_dropped_in_silence(part: object) -> None:
     with pytest.raises(APIResponseValidationError, match=r"choices\.0\.message\.content"):
         parsed(choice(message={"role": "assistant", "content": [part]}))
@@ -621,7 +626,10 @@ def test_tool_calls_are_kept_apart_and_named(pieces: list[list[dict[str, Any]]])
         (b'data: {"object": "error", "message": "full", "code": 429}', RateLimitError),
         (b"event: error\ndata: {}", InternalServerError),
         (b"event: error\ndata: full", InternalServerError),
+        (b"event: error\ndata:", InternalServerError),
         (b'data: {"detail": "full"}', InternalServerError),
+        (b'data: {"success": false}', InternalServerError),
+        (b"data: the worker died", APIResponseValidationError),
         (b'data: {"choi', APIResponseValidationError),
         (b"data: 1", APIResponseValidationError),
         (b'data: {"choices": 1}', APIResponseValidationError),
@@ -636,13 +644,58 @@ def test_an_error_within_a_stream_is_raised(event: bytes, expected: type[APIErro
     assert not decoder.done
 
 
-@pytest.mark.parametrize(
-    ("late", "message"),
-    [(delta(content="more"), "went on after its end"), (b"data: [DONE]", "ended twice")],
-)
-def test_nothing_may_follow_the_end(late: Any, message: str) -> None:
-    with pytest.raises(APIResponseValidationError, match=message):
-        decoded(stream(delta("stop")) + stream(late, done=False))
+LATE = [
+    delta(content="more"),
+    delta("length"),
+    {"error": {"message": "late"}},
+    b"data: [DONE]",
+    b"data: no JSON",
+    b"event: ping\ndata: {}",
+]
+
+
+@pytest.mark.parametrize("late", LATE, ids=str)
+def test_decoder_ignores_what_follows_the_end(late: Any) -> None:
+    whole = stream(delta("stop", content="x"))
+    assert decoded(whole + stream(late, done=False)) == decoded(whole)
+
+
+HARMLESS = [
+    b"data:",
+    b"data: ",
+    b"data:  \ndata:",
+    b"data: {}",
+    b"data: null",
+    b'data: {"type": "ping"}',
+    b'data: {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}',
+    b'event: ping\ndata: {"type": "ping"}',
+    b'event: progress\ndata: {"message": "still loading"}',
+    b"event: heartbeat\ndata: tick",
+    b"event: keep-alive\ndata:",
+    b": comment",
+    b"retry: 1000",
+]
+
+
+@pytest.mark.parametrize("event", HARMLESS, ids=str)
+def test_decoder_ignores_what_keeps_a_connection_alive(event: bytes) -> None:
+    calm = [delta(content="a"), delta("stop", content="b")]
+    assert decoded(stream(calm[0], event, calm[1])) == decoded(stream(*calm))
+    assert decoded(stream(event, *calm)) == decoded(stream(*calm))
+
+
+@pytest.mark.parametrize("name", [b"chunk", b"completion", b"message"])
+def test_decoder_takes_chunks_and_errors_of_any_event_name(name: bytes) -> None:
+    event = b"event: " + name + b"\ndata: " + json.dumps(delta(content="a")).encode()
+    (chunk,) = decoded(stream(event))
+    assert chunk.text == "a"
+    with pytest.raises(RateLimitError, match="full"):
+        decoded(stream(b"event: " + name + b'\ndata: {"error": {"message": "full", "code": 429}}'))
+
+
+@pytest.mark.parametrize("mark", [b"[DONE] ", b" [DONE]", b"[DONE]\r"])
+def test_decoder_takes_blanks_around_the_end_mark(mark: bytes) -> None:
+    assert decoded(stream(delta("stop"), b"data: " + mark, done=False))
 
 
 WHOLE = stream(

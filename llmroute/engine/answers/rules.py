@@ -52,12 +52,10 @@ class AnswerRules:
 
 
 def rules_for(call: LocalCall, form: Form, header: GGUFHeader, prompt: str) -> AnswerRules:
-    """The rules for the answers to `prompt`, the rendered text of `call`.
+    """The rules for the answers to `prompt`, the rendered text of the chat `call`.
 
     Raises `BadRequestError` for tools that are to be called and whose schemas are not taken.
     """
-    if call.operation != "chat":
-        return AnswerRules(grammar=form.grammar)
     template = choose_template(
         header, call.params.get("chat_template"), with_tools=form.tools is not None
     )

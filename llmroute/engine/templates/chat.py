@@ -7,9 +7,9 @@ The texts that callers send cannot steer the model: the name of a control token 
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 from ...errors import BadRequestError
@@ -18,6 +18,8 @@ from ..vocabulary.control_tokens import ControlTokens, Segment
 from .builtin import BUILT_IN
 from .jinja import compile_template
 from .messages import normalise
+from .quoting import quoted
+from .renderer import bounded
 
 JSON: TypeAlias = Any
 
@@ -51,20 +53,39 @@ def render_chat(
     are further variables for it and win over ours. Raises `BadRequestError` when the template
     fails or refuses.
     """
-    render = compile_template(template)
-    quoted = _Quoted(control.names)
-    given: dict[str, JSON] = {
-        "messages": quoted.hide(normalise(messages, template)),
-        "tools": quoted.hide(list(tools)) if tools else None,
-        "add_generation_prompt": True,
-        "bos_token": control.bos,
-        "eos_token": control.eos,
-        **quoted.hide(dict(variables or {})),
-    }
-    segments = quoted.reveal(render(**given))
+    _check_roles(messages)
+    with bounded():
+        given: dict[str, JSON] = {
+            "messages": normalise(messages, template),
+            "tools": list(tools) if tools else None,
+            **(variables or {}),
+        }
+        ours = {
+            "add_generation_prompt": True,
+            "bos_token": control.bos,
+            "eos_token": control.eos,
+        }
+        render = partial(_render, compile_template(template), ours)
+        segments = quoted(render, given, control)
     first = segments[0] if segments else Segment("", parse_special=True)
     wrote_bos = bool(control.bos) and first.parse_special and first.text.startswith(control.bos)
     return ChatPrompt(segments, add_special=not wrote_bos)
+
+
+def _render(render: Callable[..., str], ours: Mapping[str, JSON], **given: JSON) -> str:
+    return render(**{**ours, **given})
+
+
+def _check_roles(messages: Sequence[Mapping[str, JSON]]) -> None:
+    """Many templates write a role within the name of a control token."""
+    for number, message in enumerate(messages):
+        role = message.get("role")
+        if not isinstance(role, str) or not re.fullmatch("[A-Za-z_]+", role):
+            raise BadRequestError(
+                f"messages[{number}] has the role {role!r:.100}; a role is a word such as "
+                "'system', 'user', 'assistant' or 'tool'.",
+                param="messages",
+            )
 
 
 def choose_template(header: GGUFHeader, chosen: str | None, *, with_tools: bool = False) -> str:
@@ -100,50 +121,3 @@ def _unknown_template(chosen: str, names: Sequence[str]) -> BadRequestError:
         f"{', '.join(sorted(names))}.",
         param="chat_template",
     )
-
-
-class _Quoted:
-    """Takes the names of control tokens out of the callers' texts, and puts them back as text.
-
-    Each is replaced by a mark that no template changes and nobody can guess. A text that a template
-    drops or cuts takes its marks along, so nothing can slip through.
-    """
-
-    def __init__(self, names: re.Pattern[str] | None) -> None:
-        self._names = names
-        self._found: list[str] = []
-        self._nonce = ""
-
-    def hide(self, value: JSON) -> JSON:
-        """A copy of `value` with marks for names, in every text at any depth."""
-        return value if self._names is None else _map_texts(value, self._hide_in)
-
-    def reveal(self, rendered: str) -> tuple[Segment, ...]:
-        """The rendered prompt in segments; one if nothing was hidden."""
-        if not self._found:
-            return (Segment(rendered, parse_special=True),)
-        parts = re.split(f"\ue000{self._nonce}-([0-9]+)\ue001", rendered)
-        segments = [
-            Segment(self._found[int(part)], False) if number % 2 else Segment(part, True)
-            for number, part in enumerate(parts)
-        ]
-        return tuple(segment for segment in segments if segment.text)
-
-    def _hide_in(self, text: str) -> str:
-        assert self._names is not None
-        return self._names.sub(self._mark, text)
-
-    def _mark(self, match: re.Match[str]) -> str:
-        self._nonce = self._nonce or str(secrets.randbelow(10**18))
-        self._found.append(match[0])
-        return f"\ue000{self._nonce}-{len(self._found) - 1}\ue001"
-
-
-def _map_texts(value: JSON, change: Callable[[str], str]) -> JSON:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, Mapping):
-        return {_map_texts(key, change): _map_texts(item, change) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_map_texts(item, change) for item in value]
-    return value

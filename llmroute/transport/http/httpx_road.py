@@ -19,8 +19,8 @@ import httpx
 
 from ...errors import APIError, BadRequestError
 from ...providers.base import HTTPCall
-from ..limits import Limits, seconds_left
-from .faults import FAULTS, network_error, timeout_error
+from ..limits import Limits, seconds_left, timeout_error
+from .faults import FAULTS, network_error
 from .forks import abandon_in_children
 from .framing import BrokenAnswerError
 from .http1 import check
@@ -133,7 +133,7 @@ class _Exchange:
         if isinstance(exc, _CONNECTING):
             self.limits.phase = "connect"
         if isinstance(exc, httpx.TimeoutException):
-            return timeout_error(self._goal, self.limits)
+            return timeout_error(self.limits, self._goal.url)
         cause = _cause(exc)
         error = network_error(cause, self._goal, self.limits, answered=self.answered)
         if self.limits.phase == "connect" and self._proxy is not None:

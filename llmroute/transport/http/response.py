@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from ...errors import APIError, APIResponseValidationError, LLMRouteError
-from .body import DamagedBodyError, unpacker
+from .body import DamagedBodyError, Unpacker, unpacker
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -54,9 +55,9 @@ class _Unpacking:
     """The body of an answer, from its bytes on the way to its bytes as they were meant."""
 
     def __init__(self, encoding: str, *, of_error: bool) -> None:
-        self._unpacker = None
-        self._unknown = False
+        self._unpacker: Unpacker | None = None
         self._pieces: Iterator[bytes] = iter(())
+        self._unknown = False
         try:
             if of_error:
                 self._unpacker = unpacker(encoding, slice_bytes=_ERROR_SLICE_BYTES)
@@ -65,6 +66,7 @@ class _Unpacking:
         except DamagedBodyError:
             if not of_error:
                 raise
+            self._unknown = True
 
     def next(self) -> bytes | None:
         """What can be handed out; `None`: more must come."""
@@ -73,6 +75,15 @@ class _Unpacking:
     def feed(self, raw: bytes) -> None:
         """Takes what came."""
         self._pieces = iter((raw,)) if self._unpacker is None else self._unpacker.feed(raw)
+
+    def readable(self, body: bytes) -> bytes:
+        """`body`, or nothing where it is packed in a way that is not known here."""
+        if self._unknown:
+            try:
+                codecs.utf_8_decode(body, "strict", False)  # its last letter may be cut
+            except UnicodeDecodeError:
+                return b""
+        return body
 
     def close(self) -> None:
         """Takes the end. Raises `DamagedBodyError` if it came too early."""
@@ -172,7 +183,7 @@ class HTTPResponse(_Head):
         pieces = _Pieces(MAX_BODY_BYTES)
         with self._reader:
             self._hurry()
-            self._unpack(of_error=True)
+            unpacking = self._unpack(of_error=True)
             try:
                 while pieces.size < MAX_ERROR_BYTES and (piece := self._piece()) is not None:
                     pieces.add(piece)
@@ -180,7 +191,7 @@ class HTTPResponse(_Head):
                 pass
             finally:
                 self.close()
-        return pieces.all()[:MAX_ERROR_BYTES]
+        return unpacking.readable(pieces.all()[:MAX_ERROR_BYTES])
 
     def close(self) -> None:
         """Closes the connection, unless the body has been read to its end. May be called twice,
@@ -239,7 +250,7 @@ class AsyncHTTPResponse(_Head):
         pieces = _Pieces(MAX_BODY_BYTES)
         with self._reader:
             self._hurry()
-            self._unpack(of_error=True)
+            unpacking = self._unpack(of_error=True)
             try:
                 while pieces.size < MAX_ERROR_BYTES and (piece := await self._piece()) is not None:
                     pieces.add(piece)
@@ -247,7 +258,7 @@ class AsyncHTTPResponse(_Head):
                 pass
             finally:
                 await self.aclose()
-        return pieces.all()[:MAX_ERROR_BYTES]
+        return unpacking.readable(pieces.all()[:MAX_ERROR_BYTES])
 
     async def aclose(self) -> None:
         """See `HTTPResponse.close`."""

@@ -280,13 +280,13 @@ def test_developer_is_system_unless_the_template_knows_it():
         ("{{ cycler.__init__.__globals__.os }}", "unsafe"),
         ("{{ messages.append(1) }}", "unsafe"),
         ("{{ messages[0].update(a=1) }}", "unsafe"),
-        ("{{ 'a' * 10000000000 }}", "repeats"),
-        ("{{ [0] * 10000000000 }}", "repeats"),
-        ("{{ 9 ** 9 ** 9 }}", "power"),
+        ("{{ 'a' * 10000000000 }}", "memory"),
+        ("{{ [0] * 10000000000 }}", "memory"),
+        ("{{ 9 ** (9 ** 9) }}", "longer than"),
         ("{% for i in range(9999) %}{{ 'a' * 9999 }}{% endfor %}", "writes more than"),
-        ("{% for i in range(10 ** 9) %}{% endfor %}", "power"),
+        ("{% for i in range(10 ** 9) %}{% endfor %}", "failed"),
         ("{% for i in range(1000000) %}{% endfor %}", "failed"),
-        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "recursion"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "calls itself"),
         ("{% include '/etc/passwd' %}", "failed"),
     ],
 )
@@ -345,7 +345,7 @@ def test_no_text_of_a_caller_brings_a_control_token(content, extra, name):
     message = {"role": "user", "content": content, "name": name, "extra": extra}
     prompt = render_chat([message], template, CONTROL)
     special = [segment.text for segment in prompt.segments if segment.parse_special]
-    assert not any(CONTROL.names.search(text) for text in special)
+    assert not any(list(CONTROL.names.spans(text)) for text in special)
     text = content or ""
     assert prompt.text.endswith("\x00" + text)
 
@@ -353,7 +353,7 @@ def test_no_text_of_a_caller_brings_a_control_token(content, extra, name):
 @given(st.text())
 def test_most_conversations_are_one_segment(content):
     prompt = render_chat([{"role": "user", "content": content}], LLAMA_3, CONTROL)
-    if not CONTROL.names.search(content):
+    if not list(CONTROL.names.spans(content)):
         assert len(prompt.segments) == 1
 
 

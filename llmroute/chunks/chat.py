@@ -1,0 +1,177 @@
+"""Chunks of a chat completion back into one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..types.chat import ChatCompletion, ChoiceLogprobs
+from ..types.chat_chunk import ChatCompletionChunk, ChunkChoice, Delta, ToolCallDelta
+from ..types.lenient import validate_leniently
+from .assembler import ChoiceAssembler, ChoiceState
+from .calls import CallPieces
+from .fields import ExtraFields, GrowingFields, merge
+
+
+@dataclass(slots=True)
+class _Choice(ChoiceState):
+    content: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+    refusal: list[str] = field(default_factory=list)
+    calls: dict[int, CallPieces] | None = None
+    function_call: CallPieces | None = None
+    audio: GrowingFields | None = None
+    delta_extra: ExtraFields | None = None
+
+
+class ChatAssembler(ChoiceAssembler[_Choice]):
+    """Collects `ChatCompletionChunk`s; see `Assembler`."""
+
+    def __init__(self, expected: int = 1, shows_usage: bool = False) -> None:
+        super().__init__(expected, shows_usage)
+        self._first: ChatCompletionChunk | None = None
+        self._rest: dict[str, Any] = {}
+        """The latest values of the fields that belong to the whole answer."""
+
+    def add(self, chunk: ChatCompletionChunk) -> bool:
+        """See `Assembler.add`."""
+        if self._first is None:
+            self._first = chunk
+        self.says_something = False
+        for choice in chunk.choices:
+            self._add_choice(choice)
+        usage = chunk.usage
+        if usage is not None:
+            self._usage, self.says_something = usage, True
+        self._add_rest(chunk)
+        self.spoke = self.spoke or self.says_something
+        return bool(chunk.choices) or self._shows_usage or usage is None
+
+    def completion(self) -> ChatCompletion:
+        """See `Assembler.completion`."""
+        first = self._first
+        payload = {
+            **self._rest,
+            "id": first.id if first else "",
+            "created": first.created if first else 0,
+            "model": first.model if first else "",
+            "choices": [_choice(index, state) for index, state in sorted(self._choices.items())],
+        }
+        if self._usage is not None:
+            payload["usage"] = self._usage
+        return validate_leniently(ChatCompletion, payload)
+
+    def _add_choice(self, piece: ChunkChoice) -> None:
+        index = piece.index
+        choice = self._choices.get(index)
+        is_new = choice is None
+        if choice is None:
+            choice = self._begin(index, _Choice())
+        says = _add_delta(choice, piece.delta)
+        self._account(piece, choice, says=says, is_new=is_new)
+
+    def _add_rest(self, chunk: ChatCompletionChunk) -> None:
+        rest = self._rest
+        if chunk.system_fingerprint is not None:
+            rest["system_fingerprint"] = chunk.system_fingerprint
+        if chunk.service_tier is not None:
+            rest["service_tier"] = chunk.service_tier
+        if chunk.moderation is not None:
+            rest["moderation"] = chunk.moderation
+        if chunk.__pydantic_extra__:
+            merge(rest, chunk.__pydantic_extra__)
+
+
+def as_chunk(answer: ChatCompletion) -> ChatCompletionChunk:
+    """A whole completion as the one chunk of a stream."""
+    payload = answer.to_dict()
+    payload["object"] = "chat.completion.chunk"
+    for choice in payload["choices"]:
+        delta = choice["delta"] = choice.pop("message")
+        for index, call in enumerate(delta.get("tool_calls") or ()):
+            call["index"] = index
+    return validate_leniently(ChatCompletionChunk, payload)
+
+
+def _add_delta(choice: _Choice, delta: Delta) -> bool:
+    """Takes the next piece of a choice; whether it says something."""
+    says = False
+    if delta.content:
+        choice.content.append(delta.content)
+        says = True
+    if delta.reasoning_content:
+        choice.reasoning.append(delta.reasoning_content)
+        says = True
+    if delta.refusal:
+        choice.refusal.append(delta.refusal)
+        says = True
+    if delta.tool_calls:
+        choice.calls = choice.calls or {}
+        _add_calls(choice.calls, delta.tool_calls)
+        says = True
+    if delta.function_call is not None:
+        choice.function_call = choice.function_call or CallPieces()
+        choice.function_call.add_function(delta.function_call)
+        says = True
+    if delta.audio is not None:
+        choice.audio = choice.audio or GrowingFields(("data", "transcript"))
+        choice.audio.add(dict(delta.audio.items()))
+        says = True
+    if delta.__pydantic_extra__:
+        choice.delta_extra = choice.delta_extra or ExtraFields()
+        choice.delta_extra.add(delta.__pydantic_extra__)
+        says = says or any(delta.__pydantic_extra__.values())
+    return says
+
+
+def _add_calls(calls: dict[int, CallPieces], pieces: Iterable[ToolCallDelta]) -> None:
+    for piece in pieces:
+        call = calls.get(piece.index)
+        if call is None:
+            call = calls[piece.index] = CallPieces()
+        call.add(piece)
+
+
+def _choice(index: int, choice: _Choice) -> dict[str, Any]:
+    extra = dict(choice.extra)
+    if "message" in extra:  # beside the deltas that say the same
+        extra["native_message"] = extra.pop("message")
+    whole = {
+        **extra,
+        "index": index,
+        "message": _message(choice),
+        "finish_reason": choice.finish_reason,
+    }
+    if choice.logprobs:
+        whole["logprobs"] = _logprobs(choice.logprobs)
+    return whole
+
+
+def _message(choice: _Choice) -> dict[str, Any]:
+    message = choice.delta_extra.joined() if choice.delta_extra is not None else {}
+    is_whole = choice.finished and choice.finish_reason != "length"
+    pieces = (call for _, call in sorted((choice.calls or {}).items()))
+    calls = [call.tool_call(is_whole) for call in pieces if call.says_something]
+    function_call = choice.function_call
+    if function_call is not None and not function_call.says_something:
+        function_call = None
+    silent = not choice.content and (calls or function_call is not None)
+    message |= {"role": "assistant", "content": None if silent else "".join(choice.content)}
+    if choice.reasoning:
+        message["reasoning_content"] = "".join(choice.reasoning)
+    if choice.refusal:
+        message["refusal"] = "".join(choice.refusal)
+    if choice.audio is not None:
+        message["audio"] = choice.audio.joined()
+    if calls:
+        message["tool_calls"] = calls
+    if function_call is not None:
+        message["function_call"] = function_call.function_call(is_whole)
+    return message
+
+
+def _logprobs(pieces: list[ChoiceLogprobs]) -> dict[str, Any]:
+    content = [token for piece in pieces for token in piece.content or ()]
+    refusal = [token for piece in pieces for token in piece.refusal or ()]
+    return {"content": content or None, "refusal": refusal or None}
