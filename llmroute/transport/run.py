@@ -110,7 +110,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
                 f"The provider {self._provider.name!r} gave a {type(answer).__name__}, not a "
                 f"{self.job.row.answer.__name__}."
             )
-        warn_of_missing(answer, self.job.request, self._dropped)
+        warn_of_missing(answer, self.request, self._dropped)
         answer._call_info = self.info(head.headers)
         return answer
 
