@@ -230,12 +230,15 @@ def _of_call(
 
 @functools.lru_cache(maxsize=256)
 def _in_url(url: str) -> tuple[str, ...]:
-    """User, password and query values of `url`, and its `Basic` credentials."""
+    """User, password and query values of `url`, and its `Basic` credentials.
+
+    All of what is not a URL, such as `https://user:pass/word@host`: nobody knows its parts.
+    """
     try:
         parts = urlsplit(url)
+        found = [unquote(parts.fragment)] if parts.port != 0 else [url]
     except ValueError:
-        return ()
-    found = [unquote(parts.fragment)]
+        return (url,)
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         found += () if name.lower() in _PUBLIC_QUERY else (value or name,)
     user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
