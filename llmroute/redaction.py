@@ -31,7 +31,8 @@ _MAX_FACT = 200
 _LONG = 8  # characters; a shorter secret may be part of any text
 _LONGEST_WORD = 12  # characters of a secret's end that are taken for a piece of it
 
-# Headers that say nothing secret by their definition: RFC 9110, and the versions of APIs.
+# Headers that say nothing secret by their definition: RFC 9110, the versions of APIs, and the id
+# of a call that may be repeated.
 _PUBLIC_HEADERS = frozenset(
     {
         "accept",
@@ -49,6 +50,7 @@ _PUBLIC_HEADERS = frozenset(
         "date",
         "expect",
         "host",
+        "idempotency-key",
         "openai-beta",
         "te",
         "transfer-encoding",
@@ -268,7 +270,8 @@ def _in_header(name: str, value: str) -> Iterator[str]:
 
 @functools.lru_cache(maxsize=256)
 def _is_credential(name: str) -> bool:
-    return _CREDENTIAL.search(name.lower()) is not None
+    name = name.lower()
+    return name not in _PUBLIC_HEADERS and _CREDENTIAL.search(name) is not None
 
 
 @functools.lru_cache(maxsize=256)

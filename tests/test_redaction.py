@@ -131,6 +131,7 @@ def test_of_call_finds_each_secret(given: dict[str, Any], secret: str) -> None:
         {"api_key": None, "urls": [None], "extra_headers": {}, "headers": {}},
         {"api_key": "", "headers": {"authorization": "Bearer "}},
         {"extra_headers": {"Accept": "application/json", "user-agent": "my-program/1"}},
+        {"headers": {"idempotency-key": "0123456789abcdef"}},
         {"headers": {"http-referer": "https://me.example/page", "content-type": "text/plain-old"}},
         {"urls": ["https://host.example/v1/path?api-version=2024-02-01-preview"]},
     ],
