@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic
 
-from ..chunks import assembler, warn_of_missing
+from ..chunks import assembler, expected_choices, warn_of_missing
 from ..deployments import Deployment, shown
 from ..errors import APIError, LLMRouteError
 from ..providers import get_provider
@@ -110,7 +110,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
                 f"The provider {self._provider.name!r} gave a {type(answer).__name__}, not a "
                 f"{self.job.row.answer.__name__}."
             )
-        warn_of_missing(answer, self.request, self._dropped)
+        warn_of_missing(answer, expected_choices(self.request, self._dropped))
         answer._call_info = self.info(head.headers)
         return answer
 
