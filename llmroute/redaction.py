@@ -31,7 +31,8 @@ _MAX_FACT = 200
 _LONG = 8  # characters; a shorter secret may be part of any text
 _LONGEST_WORD = 12  # characters of a secret's end that are taken for a piece of it
 
-# Headers that say nothing secret by their definition: RFC 9110, and the versions of APIs.
+# Headers that say nothing secret by their definition: RFC 9110, the versions of APIs, and the id
+# of a call that may be repeated.
 _PUBLIC_HEADERS = frozenset(
     {
         "accept",
@@ -231,12 +232,15 @@ def _of_call(
 
 @functools.lru_cache(maxsize=256)
 def _in_url(url: str) -> tuple[str, ...]:
-    """User, password and query values of `url`, and its `Basic` credentials."""
+    """User, password and query values of `url`, and its `Basic` credentials.
+
+    All of what is not a URL, such as `https://user:pass/word@host`: nobody knows its parts.
+    """
     try:
         parts = urlsplit(url)
+        found = [unquote(parts.fragment)] if parts.port != 0 else [url]
     except ValueError:
-        return ()
-    found = [unquote(parts.fragment)]
+        return (url,)
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         found += () if name.lower() in _PUBLIC_QUERY else (value or name,)
     user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
