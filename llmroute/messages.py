@@ -63,19 +63,24 @@ def _tidy(message: dict[str, Any]) -> dict[str, Any]:
         del tidy[note]
     calls = tidy.get("tool_calls")
     if isinstance(calls, list):
-        tidy["tool_calls"] = [_without_nulls(call) for call in calls]
+        tidy["tool_calls"] = [_tidy_call(call) for call in calls]
         if not calls:
             del tidy["tool_calls"]  # OpenAI refuses an empty list
     audio = tidy.get("audio")
     if isinstance(audio, Mapping) and "id" in audio:  # it takes what it said by its id
         tidy["audio"] = {"id": audio["id"]}
+        if not audio["id"]:
+            del tidy["audio"]
     return tidy
 
 
-def _without_nulls(call: object) -> object:
+def _tidy_call(call: object) -> object:
+    """`call` without nulls, and without the form of another type than its own, which a gateway
+    may have filled with empty texts."""
     if not isinstance(call, Mapping):
         return call
-    return {key: value for key, value in call.items() if value is not None}
+    other = {"function": "custom", "custom": "function"}.get(str(call.get("type")))
+    return {key: value for key, value in call.items() if value is not None and key != other}
 
 
 def _data(value: Any, depth: int = 3) -> Any:

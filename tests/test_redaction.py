@@ -116,6 +116,8 @@ def test_hide_in_headers_hides_in_names_and_values() -> None:
         ({"urls": [None, f"https://h/v1?key={quote(KEY, safe='')}"]}, KEY),
         ({"urls": [f"https://h/v1?{quote(KEY, safe='')}"]}, KEY),
         ({"urls": [f"https://h/v1#{quote(KEY, safe='')}"]}, KEY),
+        ({"urls": [f"https://user:pass/{KEY}@h"]}, f"https://user:pass/{KEY}@h"),
+        ({"urls": ["https://user:password@[::1"]}, "https://user:password@[::1"),
     ],
 )
 def test_of_call_finds_each_secret(given: dict[str, Any], secret: str) -> None:
@@ -129,9 +131,9 @@ def test_of_call_finds_each_secret(given: dict[str, Any], secret: str) -> None:
         {"api_key": None, "urls": [None], "extra_headers": {}, "headers": {}},
         {"api_key": "", "headers": {"authorization": "Bearer "}},
         {"extra_headers": {"Accept": "application/json", "user-agent": "my-program/1"}},
+        {"headers": {"idempotency-key": "0123456789abcdef"}},
         {"headers": {"http-referer": "https://me.example/page", "content-type": "text/plain-old"}},
         {"urls": ["https://host.example/v1/path?api-version=2024-02-01-preview"]},
-        {"urls": ["https://user:pass@[::1"]},
     ],
 )
 def test_of_call_takes_nothing_else(given: dict[str, Any]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import sys
 import warnings
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from ..call_site import callers_level
 from ..errors import UnsupportedParamsError
 from ..types.request import Request
 
@@ -63,7 +63,7 @@ def select_params(
         f"{provider} does not take {_quoted(refused, reasons)}: left out of the call to "
         f"{request.model}.",
         DroppedParamsWarning,
-        stacklevel=_callers_level(),
+        stacklevel=callers_level(),
     )
     return without(params, *refused), refused
 
@@ -115,14 +115,6 @@ def _asks(options: Mapping[str, Any], request: Request) -> bool:
 def without(params: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """A copy of `params` without `names`."""
     return {name: value for name, value in params.items() if name not in names}
-
-
-def _callers_level() -> int:
-    """The `stacklevel` of the first line outside of this package."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith("llmroute."):
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 def _quoted(names: Iterable[str], reasons: Mapping[str, str]) -> str:

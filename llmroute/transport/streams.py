@@ -189,7 +189,7 @@ class _Streamed(Generic[ChunkT]):
     def __init__(self, state: StreamState[ChunkT]) -> None:
         self.state = state
         self._closed = False
-        self._read = threading.Lock()
+        self._reading = threading.Lock()
         """Held by who reads."""
 
     @property
@@ -198,7 +198,7 @@ class _Streamed(Generic[ChunkT]):
         return self.state.info
 
     def _begin_reading(self) -> None:
-        if not self._read.acquire(blocking=False):
+        if not self._reading.acquire(blocking=False):
             raise LLMRouteError(
                 "This stream is already being read, by another thread or task. Read it in one "
                 "place, and hand its chunks on from there."
@@ -243,7 +243,7 @@ class Stream(_Streamed[ChunkT]):
                 self._pump()
             return chunk
         finally:
-            self._read.release()
+            self._reading.release()
 
     def _pump(self) -> None:
         """Waits for one piece."""
@@ -328,7 +328,7 @@ class AsyncStream(_Streamed[ChunkT]):
                 await self._pump()
             return chunk
         finally:
-            self._read.release()
+            self._reading.release()
 
     async def _pump(self) -> None:
         """Waits for one piece."""

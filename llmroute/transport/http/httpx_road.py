@@ -23,7 +23,7 @@ from ..limits import Limits, seconds_left, timeout_error
 from .faults import FAULTS, network_error
 from .forks import abandon_in_children
 from .framing import BrokenAnswerError
-from .http1 import check
+from .http1 import request_head
 from .proxies import Proxy
 from .response import AsyncHTTPResponse, HTTPResponse
 from .target import Target
@@ -85,7 +85,7 @@ class _Exchange:
         limits.enter("first_token")  # until it is known when httpx begins to send
         try:
             _check_owner(client, goal)
-            check(call.method, goal.path, {**goal.headers, **call.headers})
+            request_head(call.method, goal.path, {**goal.headers, **call.headers})
         except FAULTS as exc:
             raise self.failed(exc) from exc
         headers = {name: value for name, value in goal.headers.items() if name != "host"}
