@@ -1,5 +1,7 @@
 """Prompts that lose nothing: tools, what the system says, thinking, and how an answer goes on."""
 
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import json
@@ -10,9 +12,10 @@ import pytest
 from llmroute.engine.answers.rules import with_tools_told
 from llmroute.engine.templates.builtin import BUILT_IN
 from llmroute.engine.templates.chat import render_chat
+from llmroute.engine.templates.effort import effort_variables
 from llmroute.engine.tools.definitions import Tools
 from llmroute.engine.vocabulary.control_tokens import ControlTokens
-from llmroute.errors import BadRequestError
+from llmroute.errors import BadRequestError, UnsupportedParamsError
 
 CONTROL = ControlTokens.of(["<s>", "</s>", "<|im_end|>"], bos="<s>", eos="</s>")
 SYSTEM = {"role": "system", "content": "Be kind."}
@@ -231,3 +234,38 @@ def test_a_message_with_calls_is_not_gone_on_with() -> None:
     call = {"id": "1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
     called = {"role": "assistant", "content": "", "tool_calls": [call]}
     assert render(CHATML, USER, called).endswith("<|im_start|>assistant\n")
+
+
+# How hard to think
+
+
+@pytest.mark.parametrize(
+    ("template", "effort", "variables"),
+    [
+        ("{{ reasoning_effort }}", "low", {"reasoning_effort": "low"}),
+        (
+            "{{ thinking_effort }}{% if thinking %}",
+            "none",
+            {"thinking_effort": "none", "thinking": False},
+        ),
+        ("{{ reasoning_strength }}", "high", {"reasoning_strength": "high"}),
+        ("{% if enable_thinking is false %}", "none", {"enable_thinking": False}),
+        ("{% if not thinking %}", "high", {"thinking": True}),
+        ("{{ message.thinking }}", None, {}),
+    ],
+)
+def test_effort_under_the_template_s_name(template: str, effort: Any, variables: Any) -> None:
+    assert effort_variables(effort, template) == variables
+
+
+@pytest.mark.parametrize("effort", ["low", "none"])
+def test_effort_is_refused_where_the_template_knows_none(effort: str) -> None:
+    with pytest.raises(UnsupportedParamsError) as caught:
+        effort_variables(effort, CHATML + "{{ message.thinking }}")
+    assert caught.value.param == "reasoning_effort"
+
+
+@pytest.mark.parametrize("effort", ["", 3, True])
+def test_effort_is_a_word(effort: Any) -> None:
+    with pytest.raises(BadRequestError, match="reasoning_effort"):
+        effort_variables(effort, "{{ reasoning_effort }}")
