@@ -131,12 +131,18 @@ class Secrets:
         if isinstance(value, str):
             return self._words(value)
         if isinstance(value, Mapping):
-            return {self.hide(str(key)): self._said(item) for key, item in value.items()}
+            return {self._key(str(key)): self._said(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self._said(item) for item in value]
         if isinstance(value, int | float) and not isinstance(value, bool):
             return value if self._words(str(value)) == str(value) else MASK
         return value
+
+    def _key(self, name: str) -> str:
+        """A key of an object or a header's name, which nothing cuts: only whole secrets count."""
+        for secret in self._long:
+            name = _spelled(secret).sub(MASK, name)
+        return name
 
     def _words(self, text: str) -> str:
         text = self.hide(text)
