@@ -125,21 +125,23 @@ class Secrets:
         """`headers` of an answer without any secret: themselves if there is none, as is usual."""
         text = "\n".join((*headers, *headers.values()))
         clean = not any(_is_near(text, secret) for secret in self._long)
-        return headers if clean and not any(map(text.count, self._short)) else self._said(headers)
+        if clean and not any(map(text.count, self._short)):
+            return headers
+        return {self._name(name): self._words(value) for name, value in headers.items()}
 
     def _said(self, value: Any) -> Any:
         if isinstance(value, str):
             return self._words(value)
         if isinstance(value, Mapping):
-            return {self._key(str(key)): self._said(item) for key, item in value.items()}
+            return {self.hide(str(key)): self._said(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self._said(item) for item in value]
         if isinstance(value, int | float) and not isinstance(value, bool):
             return value if self._words(str(value)) == str(value) else MASK
         return value
 
-    def _key(self, name: str) -> str:
-        """A key of an object or a header's name, which nothing cuts: only whole secrets count."""
+    def _name(self, name: str) -> str:
+        """A header's name, which nothing cuts and which must stay readable: no pieces count."""
         for secret in self._long:
             name = _spelled(secret).sub(MASK, name)
         return name
@@ -175,7 +177,7 @@ def _redact(error: APIError, secrets: Secrets, seen: set[int]) -> None:
             setattr(error, name, _cut(secrets.hide(value[:_MAX_READ]), 2 * MAX_MESSAGE))
         elif name == "__notes__":
             setattr(error, name, [secrets.hide(str(note)) for note in value])
-    error.headers = secrets.hide_said(error.headers)
+    error.headers = dict(secrets.hide_in_headers(error.headers))
     error.body = _redacted_body(error.body, secrets)
     error.args = (error.message,)
     _redact_origin(error, secrets, seen)
