@@ -133,7 +133,7 @@ class Secrets:
         if isinstance(value, str):
             return self._words(value)
         if isinstance(value, Mapping):
-            return {self.hide(str(key)): self._said(item) for key, item in value.items()}
+            return {self._words(str(key)): self._said(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self._said(item) for item in value]
         if isinstance(value, int | float) and not isinstance(value, bool):

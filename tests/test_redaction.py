@@ -83,7 +83,7 @@ def test_hide_leaves_short_secrets_to_hide_said() -> None:
         ([None, True, 1, 2.5], [None, True, 1, 2.5]),
         ([12345678, 1234567], [MASK, 1234567]),
         ({"x-7": "7"}, {"x-7": MASK}),
-        ({"7": "seven"}, {"7": "seven"}),
+        ({"7": "seven"}, {MASK: "seven"}),
         (7, MASK),
         (None, None),
     ],

@@ -76,9 +76,9 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
         self._deployment = deployment
         self._provider = get_provider(deployment.provider)
         self._started = time.monotonic()
-        self._url = shown(deployment.api_base or "") or None
         self._dropped: tuple[str, ...] = ()
         self._sent: tuple[str | None, Mapping[str, str]] = (None, {})
+        self._url: str | None = self._without_key(shown(deployment.api_base or "")) or None
         self._located: APIError | None = None
 
     def build(self) -> Call:
@@ -90,7 +90,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
         if isinstance(call, LocalCall):
             self._url = call.path
             return call
-        self._url = shown(call.url)
+        self._url = self._without_key(shown(call.url))
         call = call if call.sign is None else call.sign(call, time.time())
         self._sent = call.url, call.headers
         return call
@@ -159,6 +159,11 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
             dropped_params=self._dropped,
             attempts=tuple(self._run.records),
         )
+
+    def _without_key(self, url: str) -> str:
+        """`url` for records, where a gateway has the key in its path."""
+        key = self._deployment.api_key
+        return self._secrets().hide(url) if key and key in url else url
 
     def _secrets(self) -> Secrets:
         url, headers = self._sent
