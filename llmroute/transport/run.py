@@ -70,7 +70,10 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
 
     def __init__(self, run: Run[AnswerT, ChunkT], deployment: Deployment) -> None:
         self.job = run.job
-        self.request = _with_defaults(run.job.request, deployment)
+        self.request = run.job.request
+        if deployment.params:  # its defaults
+            params = {**deployment.params, **self.request.params}
+            self.request = replace(self.request, params=params)
         self.limits = run.limits.attempt(deployment.time_limits)
         self._run = run
         self._deployment = deployment
@@ -78,7 +81,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
         self._started = time.monotonic()
         self._dropped: tuple[str, ...] = ()
         self._sent: tuple[str | None, Mapping[str, str]] = (None, {})
-        self._url: str | None = self._without_key(shown(deployment.api_base or "")) or None
+        self._url = shown(deployment.api_base or "") or None
         self._located: APIError | None = None
 
     def build(self) -> Call:
@@ -90,9 +93,11 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
         if isinstance(call, LocalCall):
             self._url = call.path
             return call
-        self._url = self._without_key(shown(call.url))
         call = call if call.sign is None else call.sign(call, time.time())
         self._sent = call.url, call.headers
+        self._url = shown(call.url)
+        if (key := self._deployment.api_key) and key in self._url:  # as a gateway may have it
+            self._url = self._secrets().hide(self._url)
         return call
 
     def refusal(self, head: Head, body: bytes) -> APIError:
@@ -160,11 +165,6 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
             attempts=tuple(self._run.records),
         )
 
-    def _without_key(self, url: str) -> str:
-        """`url` for records, where a gateway has the key in its path."""
-        key = self._deployment.api_key
-        return self._secrets().hide(url) if key and key in url else url
-
     def _secrets(self) -> Secrets:
         url, headers = self._sent
         return Secrets.of_call(
@@ -180,7 +180,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
             AttemptRecord(
                 provider=self._deployment.provider,
                 model=self._deployment.model,
-                url=self._url,
+                url=error.url if error else self._url,
                 seconds=time.monotonic() - self._started,
                 status_code=error.status_code if error else None,
                 error=f"{type(error).__name__}: {error.message}" if error else None,
@@ -189,10 +189,3 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
             )
         )
         self._run.waited = 0.0
-
-
-def _with_defaults(request: Request, deployment: Deployment) -> Request:
-    """`request` with the deployment's parameters where it has none of its own."""
-    if not deployment.params:
-        return request
-    return replace(request, params={**deployment.params, **request.params})
