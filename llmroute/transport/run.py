@@ -79,9 +79,9 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
         self._deployment = deployment
         self._provider = get_provider(deployment.provider if deployment.mock is None else MOCK)
         self._started = time.monotonic()
-        self._url = shown(deployment.api_base or "") or None
         self._dropped: tuple[str, ...] = ()
         self._sent: tuple[str | None, Mapping[str, str]] = (None, {})
+        self._url = shown(deployment.api_base or "") or None
         self._located: APIError | None = None
 
     def build(self) -> Call:
@@ -93,9 +93,11 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
         if isinstance(call, LocalCall):
             self._url = call.path
             return call
-        self._url = shown(call.url)
         call = call if call.sign is None else call.sign(call, time.time())
         self._sent = call.url, call.headers
+        self._url = shown(call.url)
+        if (key := self._deployment.api_key) and key in self._url:  # as a gateway may have it
+            self._url = self._secrets().hide(self._url)
         return call
 
     def refusal(self, head: Head, body: bytes) -> APIError:
@@ -178,7 +180,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
             AttemptRecord(
                 provider=self._deployment.provider,
                 model=self._deployment.model,
-                url=self._url,
+                url=error.url if error else self._url,
                 seconds=time.monotonic() - self._started,
                 status_code=error.status_code if error else None,
                 error=f"{type(error).__name__}: {error.message}" if error else None,
