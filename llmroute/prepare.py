@@ -165,6 +165,8 @@ def _check_params(
     deployment: Deployment,
     provider: Provider,
 ) -> None:
+    if not params:
+        return
     known = row.param_names | provider.extra_params
     unknown = [name for name in params if name not in known]
     if unknown and options.get("unsupported") != "pass":
@@ -205,10 +207,13 @@ def _retries(options: CallOptions) -> int:
     return retries
 
 
+_NO_TIMEOUT_GIVEN = TimeLimits()
+
+
 def _time_limits(options: CallOptions) -> TimeLimits:
     timeout = options.get("timeout")
     if timeout is None:
-        return TimeLimits()
+        return _NO_TIMEOUT_GIVEN
     if isinstance(timeout, TimeLimits):
         for name, value in asdict(timeout).items():
             if not _is_seconds(value):
