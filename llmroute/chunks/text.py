@@ -32,8 +32,7 @@ class TextAssembler(ChoiceAssembler[_Choice]):
         for choice in chunk.choices:
             self._add_choice(choice)
         usage = chunk.usage
-        if usage is not None:
-            self._usage, self.says_something = usage, True
+        self._add_usage(usage)
         if chunk.system_fingerprint is not None:
             self._rest["system_fingerprint"] = chunk.system_fingerprint
         if chunk.__pydantic_extra__:
