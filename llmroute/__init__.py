@@ -9,6 +9,9 @@ Importing this package loads nothing; each name is loaded when it is first used.
 
 from __future__ import annotations
 
+import os
+from _thread import RLock  # threading's, without loading threading
+
 from .version import __version__ as __version__
 
 # Where each public name lives; `__init__.pyi` tells type checkers the same.
@@ -84,12 +87,24 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted([*_HOME, "__version__"])
 
 
+# A child forked while another thread loads a name would wait forever for that thread to finish:
+# so a fork waits instead.
+_loading = RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_loading.acquire,
+        after_in_parent=_loading.release,
+        after_in_child=_loading.release,
+    )
+
+
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    with _loading:
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
     globals()[name] = value
     return value
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .engine.gguf.files import expanded
 from .engine.loaded_model import LoadedModel
 from .errors import LLMRouteError
 
@@ -53,7 +53,7 @@ def save_session(model: str, path: str | os.PathLike[str], **model_kwargs: Any) 
     from .engine.sessions import session  # the engine, see above
 
     try:
-        return session.save(pool.find(name, model_kwargs), Path(path).expanduser())
+        return session.save(pool.find(name, model_kwargs), expanded(path))
     except LLMRouteError as error:
         raise located(error, name) from error.__cause__
 
@@ -74,7 +74,7 @@ def load_session(model: str, path: str | os.PathLike[str], **model_kwargs: Any) 
     from .engine.sessions import file as session_file, session  # the engine, see above
 
     try:
-        with session_file.read_session(Path(path).expanduser()) as file:
+        with session_file.read_session(expanded(path)) as file:
             return session.restore(pool.load(name, model_kwargs), file)
     except LLMRouteError as error:
         raise located(error, name) from error.__cause__

@@ -8,7 +8,6 @@ then from `register_model()`; a later entry replaces an earlier one whole. What 
 from __future__ import annotations
 
 import difflib
-import functools
 import json
 import os
 import threading
@@ -23,6 +22,7 @@ from .errors import LLMRouteError, NotFoundError
 from .model_info import Capabilities, Mode, ModelInfo, Prices
 from .registry_entries import read_entries, trusted_entry
 from .registry_file import RegistryLines
+from .runtime import shared
 
 OVERRIDE_ENV = "LLMROUTE_MODEL_REGISTRY"
 """The environment variable that names a file with more entries; read once, at the first look-up."""
@@ -54,7 +54,7 @@ _LOCAL_MODULES = {"llamacpp": "llmroute.models"}
 class Registry:
     """Model facts by model string, from entries known to fit the schema.
 
-    `get_model_info()` and its kin use one shared instance.
+    `get_model_info()` and its kin use one that the process shares, `SharedRegistry`.
     """
 
     def __init__(
@@ -165,6 +165,19 @@ class Registry:
         return list(dict.fromkeys([*elsewhere[:2], *similar]))[:3]
 
 
+class SharedRegistry(Registry):
+    """The registry of this process: the shipped file, then the one `LLMROUTE_MODEL_REGISTRY` names.
+
+    Made at the first look-up, which takes some milliseconds.
+    """
+
+    def __init__(self) -> None:
+        lines = RegistryLines(builtin_path().read_bytes())
+        super().__init__(lines, lines.sources, lines.aliases())
+        if override := os.environ.get(OVERRIDE_ENV):
+            self.add(read_entries(_read_json(Path(override))))
+
+
 def get_model_info(model: str) -> ModelInfo:
     """What is known about `model`, a model string such as `"meta/muse-spark-1.1"`.
 
@@ -172,17 +185,17 @@ def get_model_info(model: str) -> ModelInfo:
     such as `"gpt-4o"`, is the model of the provider that makes it (see `FIRST_PARTIES`). Raises
     `NotFoundError` with near matches. The first call reads the registry's file (some milliseconds).
     """
-    return _shared().get(model)
+    return shared(SharedRegistry).get(model)
 
 
 def find_model_info(model: str) -> ModelInfo | None:
     """As `get_model_info()`, but `None` where nothing is known: for calls that go on without."""
-    return _shared().find(model)
+    return shared(SharedRegistry).find(model)
 
 
 def known_models() -> list[str]:
     """All model strings the registry lists, sorted."""
-    return _shared().names()
+    return shared(SharedRegistry).names()
 
 
 def register_model(models: Mapping[str, Any] | str | os.PathLike[str]) -> list[str]:
@@ -197,7 +210,7 @@ def register_model(models: Mapping[str, Any] | str | os.PathLike[str]) -> list[s
     if not isinstance(models, Mapping):
         models = _read_json(Path(models))
     infos = read_entries(models)
-    _shared().add(infos)
+    shared(SharedRegistry).add(infos)
     return sorted(infos)
 
 
@@ -206,7 +219,7 @@ def register_resolver(prefix: str, resolver: Resolver) -> None:
 
     For providers whose models are not a fixed list: a file on disk, a private server.
     """
-    _shared().add_resolver(prefix, resolver)
+    shared(SharedRegistry).add_resolver(prefix, resolver)
 
 
 def local_module(prefix: str) -> ModuleType | None:
@@ -258,12 +271,3 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     if not isinstance(data, Mapping):
         raise LLMRouteError(f"The model registry {path} is not a JSON object.")
     return data
-
-
-@functools.cache
-def _shared() -> Registry:
-    lines = RegistryLines(builtin_path().read_bytes())
-    registry = Registry(lines, lines.sources, lines.aliases())
-    if override := os.environ.get(OVERRIDE_ENV):
-        registry.add(read_entries(_read_json(Path(override))))
-    return registry

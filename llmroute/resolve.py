@@ -39,7 +39,8 @@ def resolve(
     api_key = (api_key or "").strip()  # one that was read from a file often ends in a line end
     if not api_key:  # what a variable that is not set often comes to
         api_key = _key(provider, ours or provider.key_to_any_host, base, environ)
-    if api_key is None and provider.key_required and base and ours:
+    needs_key = provider.key_required and bool(provider.key_env)
+    if api_key is None and needs_key and base and ours:
         raise AuthenticationError(
             f"{prefix}/ needs an API key: set the {' or '.join(provider.key_env)} environment "
             "variable, or pass api_key=.",

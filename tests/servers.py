@@ -26,6 +26,13 @@ HOLD = Step()
 """Says nothing until the client goes away or the server stops."""
 
 
+class Pause(Step):
+    """Waits that many seconds, or until the server stops."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
 @dataclass
 class Drip(Step):
     """Sends the same bytes every few hundredths of a second until the client goes away."""
@@ -51,17 +58,24 @@ class Received:
 
 
 class ScriptedServer:
-    """Plays `answers` one after the other, the last one for ever. Use it in a `with` block."""
+    """Plays `answers` one after the other, the last one forever. Use it in a `with` block.
 
-    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None) -> None:
+    With `early`, an answer begins when the head of its request has come, and the body is never
+    read as one: it stands in the way of the next request.
+    """
+
+    def __init__(
+        self, *answers: Answer, tls: ssl.SSLContext | None = None, early: bool = False
+    ) -> None:
         self.requests: list[Received] = []
         self.connections = 0
         self.asked = threading.Event()
         """Set when a request has come."""
         self.gone = threading.Event()
-        """Set when a client has left during a `HOLD`."""
+        """Set when a connection has ended, by the client or by the answer."""
         self._answers = list(answers)
         self._tls = tls
+        self._early = early
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._stop, self._stopping = socket.socketpair()
@@ -111,9 +125,10 @@ class ScriptedServer:
             while self._one(connection, number):
                 pass
         except OSError:
-            self.gone.set()  # the client went away, which is its right
+            pass  # the client went away, which is its right
         finally:
             connection.close()
+            self.gone.set()
 
     def _one(self, connection: socket.socket, number: int) -> bool:
         data = b""
@@ -124,7 +139,7 @@ class ScriptedServer:
         head, _, body = data.partition(b"\r\n\r\n")
         line, *lines = head.decode("latin-1").split("\r\n")
         headers = {n.lower(): v.strip() for n, _, v in (text.partition(":") for text in lines)}
-        while len(body) < int(headers.get("content-length", 0)):
+        while not self._early and len(body) < int(headers.get("content-length", 0)):
             if not self._wait(connection) or not (piece := connection.recv(65536)):
                 return False
             body += piece
@@ -139,9 +154,11 @@ class ScriptedServer:
             if isinstance(step, bytes):
                 connection.sendall(step)
             elif step is HOLD:
-                if self._wait(connection):
-                    self.gone.set()
+                self._wait(connection)
                 return False
+            elif isinstance(step, Pause):
+                if select.select([self._stopping], [], [], step.seconds)[0]:
+                    return False
             elif isinstance(step, Drip):
                 while not select.select([connection, self._stopping], [], [], 0.03)[0]:
                     connection.sendall(step.data)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from llmroute import registry
 from llmroute.errors import LLMRouteError, NotFoundError
 from llmroute.model_info import ModelInfo, UnitPrice
 from llmroute.providers.gateways import GATEWAYS
@@ -28,6 +27,7 @@ from llmroute.registry import (
 from llmroute.registry_check import check_registry, format_registry, main
 from llmroute.registry_entries import read_entries
 from llmroute.registry_file import RegistryLines
+from llmroute.runtime import Runtime, use
 from llmroute.testing.tiny_gguf import write_random
 
 BUILTIN = json.loads(builtin_path().read_bytes())
@@ -36,10 +36,9 @@ TODAY = date(2026, 12, 1)
 
 @pytest.fixture(autouse=True)
 def fresh_registry() -> Iterator[None]:
-    """A test reads the files anew, and what it registers is gone after it."""
-    registry._shared.cache_clear()
-    yield
-    registry._shared.cache_clear()
+    """A test reads the files again, and what it registers is gone after it."""
+    with use(Runtime()):
+        yield
 
 
 def test_the_shipped_file_is_clean() -> None:

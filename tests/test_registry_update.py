@@ -79,6 +79,14 @@ def test_merged_fills_a_missing_price_only_where_both_agree(
     assert entry["prices"].get("cached_input") == cached
 
 
+def test_merged_leaves_out_a_cached_price_above_the_normal_one() -> None:
+    listed = _listed(cost={"input": 0.5, "output": 1.5, "cache_read": 1.25})
+    priced = _priced("b", prices={"input_mtok": 0.1, "cache_read_mtok": 0.3, "output_mtok": 1.0})
+    entries = _entries({"a": listed}, {"b": priced})
+    assert entries["openai/a"]["prices"] == {"input": 0.5, "output": 1.5}
+    assert entries["openai/b"]["prices"] == {"input": 0.1, "output": 1}
+
+
 def test_merged_leaves_out_what_nobody_knows() -> None:
     listed = _listed(cost={"input": 0, "output": 0}, limit={"context": 0, "output": 0})
     entry = _entries({"gpt-x": listed})["openai/gpt-x"]

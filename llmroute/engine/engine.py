@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -21,6 +22,7 @@ from .interrupt import Interrupt
 from .job import Job, as_ours
 from .memory import window as context_size
 from .memory.limit import Limit, check_allowed, memory_limit, needed_bytes
+from .memory.parallel import choose_parallel
 from .model import model
 from .options.load import LoadOptions, idle_seconds
 
@@ -46,6 +48,8 @@ class Engine:
         """`make_room(engine, bytes, limit)` waits until other models leave it so many."""
         self.path = path
         self.options = options
+        self.chosen = options
+        """`options`, and once the model is loaded what they left open: window, answers at once."""
         self.n_ctx: int | None = None
         """The context window, in tokens; `None` until the model is loaded."""
         self.error: LLMRouteError | None = None
@@ -60,6 +64,9 @@ class Engine:
         self._idle_seconds = idle_seconds(options)
         self._interrupt = Interrupt()
         self._arrived: deque[Job] = deque()
+        self._rendering: set[Job] = set()
+        """Chats that are being rendered, each on a thread of its own."""
+        self._ready: deque[Job] = deque()
         self._tasks: deque[tuple[Task[Any], Future[Any]]] = deque()
         self._scheduler: Scheduler | VectorScheduler | None = None
         # Reentrant: a stream may be garbage-collected, and so cancelled, anywhere.
@@ -88,7 +95,7 @@ class Engine:
     @property
     def waiting(self) -> int:
         """How many answers (of a call that just arrived: calls) wait for their turn."""
-        jobs = [*self._arrived]
+        jobs = [*self._arrived, *self._rendering, *self._ready]
         if self._scheduler:
             jobs += [choice.job for choice in [*self._scheduler.waiting]]
         return sum(not job.cancelled for job in jobs)
@@ -145,7 +152,7 @@ class Engine:
     def close_if_idle(self) -> bool:
         """Close if the model is loaded and no call uses it; whether it was so."""
         with self._news:
-            if not self._idle or self._arrived or self._tasks:
+            if not self._idle or self._arrived or self._rendering or self._tasks:
                 return False
             self.close()
             return True
@@ -193,12 +200,13 @@ class Engine:
         with _loading:
             header = read_header(self.path, self.options.kv_overrides)
             limit = memory_limit()
-            self._reserve(needed_bytes(header, self.options, self.options.n_ctx or 0), limit)
-            n_ctx = context_size.choose(header, self.options, limit.size)
-            size = needed_bytes(header, self.options, n_ctx)
+            options = replace(self.options, n_parallel=choose_parallel(header, self.options))
+            self._reserve(needed_bytes(header, options, options.n_ctx or 0), limit)
+            n_ctx = context_size.choose(header, options, limit.size)
+            size = needed_bytes(header, options, n_ctx)
             self._reserve(size, limit)
             flag = native.Flag()
-            loaded = model.load(header, self.options, n_ctx, flag, self._go_on)
+            loaded = model.load(header, options, n_ctx, flag, self._go_on)
             try:
                 drafts = load_drafts(loaded, flag, self._interrupt, self._go_on)
             except BaseException:  # whatever it is, the weights must not stay behind
@@ -206,6 +214,7 @@ class Engine:
                 raise
             self.size = size
         self.n_ctx = loaded.window
+        self.chosen = replace(options, n_ctx=loaded.window)
         return loaded, drafts, flag
 
     def _reserve(self, size: int, limit: Limit) -> None:
@@ -222,8 +231,11 @@ class Engine:
         with self._news:
             self._closing = True
             self.error = self.error or error
-        while self._arrived:
-            self._arrived.popleft().fail(error)
+            jobs = [*self._arrived, *self._rendering, *self._ready]
+            self._arrived.clear()
+            self._ready.clear()
+        for job in jobs:
+            job.fail(error)
         while self._tasks:
             self._tasks.popleft()[1].set_exception(error)
 
@@ -232,7 +244,9 @@ class Engine:
             while self._tasks:
                 _finish(*self._tasks.popleft(), scheduler)
             while self._arrived:
-                self._begin(self._arrived[0], scheduler)
+                self._receive(self._arrived[0], scheduler)
+            while self._ready:
+                self._begin(self._ready[0], scheduler)
             try:
                 scheduler.step()
             except Exception as error:  # noqa: BLE001 - its jobs hear of it; the others go on
@@ -242,28 +256,54 @@ class Engine:
     def _has_work(self, scheduler: Scheduler | VectorScheduler) -> bool:
         """Wait for something to do; `False` when the engine is to close."""
         with self._news:
-            if self._arrived or self._tasks or scheduler.busy or self._closing:
+            if self._news_came or scheduler.busy:
                 # Not when all is done: the caller may be using another model by then.
                 self.last_used = time.monotonic()
                 return not self._closing
             self._idle = True
-            called = self._news.wait_for(
-                lambda: self._arrived or self._tasks or self._closing, self._idle_seconds
-            )
+            called = self._news.wait_for(lambda: self._news_came, self._idle_seconds)
             self._idle = False
-            if not called:
+            if not called and not self._rendering:
                 self._closing = True
             return not self._closing
 
+    @property
+    def _news_came(self) -> bool:
+        return bool(self._arrived or self._ready or self._tasks or self._closing)
+
+    def _receive(self, job: Job, scheduler: Scheduler | VectorScheduler) -> None:
+        """Have a chat rendered on a thread of its own, as its template is a stranger's program;
+        other jobs are ready as they come."""
+        render = scheduler.rendering(job)
+        with self._news:
+            self._arrived.popleft()
+            if render is None:
+                self._ready.append(job)
+                return
+            self._rendering.add(job)
+        name = f"llmroute-render-{self.path.name}"
+        threading.Thread(target=self._render, args=(job, render), name=name, daemon=True).start()
+
+    def _render(self, job: Job, render: Callable[[], None]) -> None:
+        """On a thread of its own."""
+        try:
+            render()
+        except Exception as error:  # noqa: BLE001 - it belongs to this job
+            job.fail(error)
+        with self._news:
+            self._rendering.discard(job)
+            self._ready.append(job)
+            self._news.notify()
+
     def _begin(self, job: Job, scheduler: Scheduler | VectorScheduler) -> None:
-        """Let the first of the arrived jobs wait for its turn."""
+        """Let the first of the ready jobs wait for its turn."""
         prepared: list[Any] = []
         try:
             prepared = [] if job.cancelled else scheduler.prepare(job)
         except Exception as error:  # noqa: BLE001 - it belongs to this job
             job.fail(error)
         with self._news:  # so that it is counted once
-            self._arrived.popleft()
+            self._ready.popleft()
             scheduler.add(prepared)
 
 

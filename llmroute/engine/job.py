@@ -13,45 +13,14 @@ from ..providers.base import LocalCall, LocalEvent, LocalToken, LocalUsage, Loca
 from .answers.answer import Answer
 from .answers.best_of import BestOf
 from .answers.chain import SamplerChain
-from .answers.prompt_logprobs import PromptLogprobs
+from .answers.rules import AnswerRules
 from .answers.sampling import Sampling
+from .prompt.prompt import Prompt
+from .prompt.rendered import RenderedChat
 from .vision.encoder import Picture
 
 Item: TypeAlias = LocalEvent | LLMRouteError | None
 """What a job delivers: events, then `None`; or an error, which is the last thing."""
-
-
-@dataclass(eq=False, slots=True)
-class Prompt:
-    """One prompt of a call; its choices share what is computed of it."""
-
-    tokens: list[int]
-    text: str
-    """What `echo` gives back."""
-    pictures: dict[int, Picture] = field(default_factory=dict)
-    """Images, by where they begin in `tokens`, which holds a number for each of their positions."""
-    cached: int | None = None
-    """Tokens that needed no computing; `None` until its first answer starts."""
-    logprobs: PromptLogprobs | None = None
-    """How likely its tokens are, if that is wanted."""
-
-    @property
-    def unscored(self) -> bool:
-        """Whether the outcome after every token is wanted, so that all must be computed."""
-        return self.logprobs is not None and not self.logprobs.complete
-
-    def whole(self, length: int) -> int:
-        """The most of its first `length` tokens that ends within no image."""
-        for start, picture in self.pictures.items():
-            if start < length < start + picture.positions:
-                return start
-        return length
-
-    @property
-    def size(self) -> int:
-        """Tokens it counts as, images included."""
-        hidden = (picture.cells - picture.positions for picture in self.pictures.values())
-        return len(self.tokens) + sum(hidden)
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
@@ -66,6 +35,10 @@ class Job:
     """Whether nobody wants the rest. Set through `Interrupt.cancel`."""
     seed: int = field(init=False)
     """Of its first choice; the others count on from there."""
+    rendered: RenderedChat | None = None
+    """The conversation of a chat, once it is rendered."""
+    rules: AnswerRules | None = None
+    """How the answers of a chat are to be read."""
     prompts: list[Prompt] = field(default_factory=list)
     best_of: BestOf | None = None
     """Chooses which answers are told; `None` tells all."""

@@ -117,9 +117,9 @@ class LocalUsage:
     completion_tokens: int
     cached_tokens: int = 0
     accepted_tokens: int = 0
-    """Tokens of the answer that were guessed ahead, and"""
+    """Tokens that were guessed ahead and became part of the answer."""
     rejected_tokens: int = 0
-    """guesses that were wrong."""
+    """Tokens that were guessed ahead and were wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +149,13 @@ class Splitter(Protocol[PieceT_contra, EventT_co]):
         """The events that the end completes."""
 
 
+@dataclass(kw_only=True, eq=False, init=False)
 class Provider:
-    """One API. Subclass `OpenAILike` instead for an endpoint that speaks OpenAI's protocol."""
+    """One API. Subclass `OpenAILike` instead for an endpoint that speaks OpenAI's protocol.
+
+    A subclass says what holds for it in its body, or is itself a dataclass and takes it as keyword
+    arguments, as `OpenAILike` does.
+    """
 
     name: str
     """The prefix in the model string."""
@@ -160,8 +165,8 @@ class Provider:
     """Environment variables that may hold another base URL, best first."""
     key_env: tuple[str, ...] = ()
     """Environment variables that may hold its key, best first."""
-    key_required: bool = False
-    """Whether a call without a key is refused before it is sent."""
+    key_required: bool = True
+    """Whether a call without a key is refused before it is sent, if there is a variable for one."""
     key_to_any_host: bool = False
     """Whether the key from the environment also goes to an `api_base` that the caller names.
 

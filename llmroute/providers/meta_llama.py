@@ -70,8 +70,6 @@ class MetasHost(CompatSurface):
 class MetaLlama(CompatSurface):
     """Both surfaces of the Llama API."""
 
-    exact_counts = True
-
     def build(self, request: Request, deployment: Deployment) -> HTTPCall:
         """The HTTP request, to the surface that the deployment asks for."""
         base = deployment.api_base or ""
@@ -107,7 +105,7 @@ class MetaLlama(CompatSurface):
             return super().explain(error, deployment)
         return error.recast(
             ProviderRetiredError,
-            f"Meta ended the Llama API on {RETIRED_ON}: {RETIRED_HOST} no longer serves. Ways on: "
+            f"Meta ended the Llama API on {RETIRED_ON}: {RETIRED_HOST} no longer serves. Use "
             "another server that speaks its protocol, with api_base= or LLAMA_API_BASE; Meta's "
             "hosted models as meta/... (the Meta Model API, key MODEL_API_KEY); a Llama model on "
             f"this machine as llamacpp/.... (It failed with {type(error).__name__}: "
@@ -230,6 +228,7 @@ provider = MetaLlama(
     base_env=("LLAMA_API_BASE",),
     key_env=("LLAMA_API_KEY",),
     key_to_any_host=True,
+    exact_counts=True,
     source="https://github.com/meta-llama/llama-api-python",
     checked="2026-11-22",
 )

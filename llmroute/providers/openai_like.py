@@ -52,19 +52,10 @@ LOCAL_PARAMS = frozenset(
 class OpenAILike(Provider):
     """A provider that speaks OpenAI's protocol, described by data. Override a method to differ."""
 
-    name: str
-    base_url: str | None = None
-    base_env: tuple[str, ...] = ()
     base_path: str = ""
     """Put behind a base URL that has no path, such as `/v1` behind `http://localhost:11434`."""
-    key_env: tuple[str, ...] = ()
-    key_required: bool = True
-    key_to_any_host: bool = False
-    operations: tuple[str, ...] = ("chat", "text", "embedding")
     unsupported_params: frozenset[str] = frozenset()
     """OpenAI's parameters that it does not take."""
-    extra_params: frozenset[str] = frozenset()
-    """Parameters beyond OpenAI's that it takes."""
     renamed_params: Mapping[str, str] = field(default_factory=dict)
     """OpenAI's name to its own, such as `max_completion_tokens` to `max_tokens`."""
     model_options: frozenset[str] = frozenset()
@@ -179,9 +170,8 @@ class OpenAILike(Provider):
                 param="api_base",
             )
         base = base.rstrip("/")
-        whole = next((path for path in _PATHS if base.endswith(path)), None)
-        if whole is not None:  # the address of one operation instead of the base of all
-            base = base.removesuffix(whole)
+        if base.endswith(_PATHS):  # the address of one operation instead of the base of all
+            base = base.removesuffix(next(filter(base.endswith, _PATHS)))
         elif "/" not in base.partition("://")[2]:
             base += self.base_path
         return base + request.row.path + question + query
@@ -203,7 +193,7 @@ class OpenAILike(Provider):
 
 _NO_NUMBER = re.compile(rb"[:,\[](?:NaN|-?Infinity)[,}\]]")
 # The longest first, as one may end like another.
-_PATHS = sorted((row.path for row in OPERATIONS.values()), key=len, reverse=True)
+_PATHS = tuple(sorted((row.path for row in OPERATIONS.values()), key=len, reverse=True))
 
 
 def _encode(body: Mapping[str, Any], request: Request) -> bytes:

@@ -15,6 +15,7 @@ from ..providers.base import HTTPCall, MockCall
 from ..routing.plan import Sleep
 from ..types.operation import AnswerT, ChunkT
 from . import http
+from .pauses import pause
 from .run import AttemptRun, Job, Run
 from .sources import AsyncReady, AsyncSource, Ready, Source
 from .streams import AsyncStream, Stream
@@ -64,10 +65,7 @@ async def _adrive(
     step = run.first()
     while True:
         if isinstance(step, Sleep):
-            # Here, because asyncio takes 10 MB and 30 ms: callers that never await need not pay.
-            from asyncio import sleep
-
-            await sleep(step.seconds)
+            await pause(step.seconds)
             step = run.slept(step)
             continue
         attempt = AttemptRun(run, step.deployment)
@@ -81,23 +79,27 @@ def _open(attempt: AttemptRun[AnswerT, ChunkT]) -> Source:
     """Sends the call: the source of its answer, once the head has arrived."""
     call, limits = attempt.build(), attempt.limits
     if isinstance(call, HTTPCall):
-        return http.transport(attempt.job.client).open(call, limits)
+        response = http.transport(attempt.job.client).open(call, limits)
+        response.max_bytes = attempt.job.row.max_bytes
+        return response
     if isinstance(call, MockCall):
         return Ready(call.events)
     from . import local  # the engine is a dozen modules that a call over HTTP does not need
 
-    return local.open_local(call, limits, limits.deadline)
+    return local.open_local(call, limits)
 
 
 async def _aopen(attempt: AttemptRun[AnswerT, ChunkT]) -> AsyncSource:
     call, limits = attempt.build(), attempt.limits
     if isinstance(call, HTTPCall):
-        return await http.async_transport(attempt.job.client).open(call, limits)
+        response = await http.async_transport(attempt.job.client).open(call, limits)
+        response.max_bytes = attempt.job.row.max_bytes
+        return response
     if isinstance(call, MockCall):
         return AsyncReady(call.events)
     from . import local  # the engine is a dozen modules that a call over HTTP does not need
 
-    return await local.open_local_async(call, limits, limits.deadline)
+    return await local.open_local_async(call, limits)
 
 
 def _complete(attempt: AttemptRun[AnswerT, ChunkT]) -> AnswerT:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from ..engine.gguf.files import registered_options
+from ..engine.gguf.files import expanded, registered_options
 from ..errors import BadRequestError, PermissionDeniedError
 from ..providers.base import LocalCall
 from .remote_image import fetch
@@ -106,11 +106,11 @@ def _decoded(url: str) -> bytes:
     head, comma, body = url.partition(",")
     if not comma:
         raise _bad("A data: URI needs a comma before its data.")
-    raw = unquote_to_bytes(body)
-    if not head.lower().endswith(";base64"):
-        return raw
     try:
-        return base64.b64decode(raw, validate=True)
+        raw = unquote_to_bytes(body)
+        return base64.b64decode(raw, validate=True) if head.lower().endswith(";base64") else raw
+    except UnicodeEncodeError:
+        raise _bad("A data: URI holds what is no Unicode text.") from None
     except binascii.Error as error:
         raise _bad(f"A data: URI is not valid base64: {error}.") from None
 
@@ -150,9 +150,14 @@ def _read(name: str, allowed: object) -> bytes:
             "folder they are in. Send a data: URI instead.",
             param="allow_local_images",
         )
-    folder = Path(allowed).expanduser().resolve()
-    if "\0" in name:
-        raise _bad("A path holds a NUL character.")
+    try:
+        return _read_below(expanded(allowed).resolve(), name)
+    except (OSError, ValueError) as error:  # ValueError: what no path can hold
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise _bad(f"The image {name!r:.200} cannot be read: {reason}.") from None
+
+
+def _read_below(folder: Path, name: str) -> bytes:
     path = (folder / name).resolve()  # follows links, so none leads out of the folder
     if not path.is_relative_to(folder):
         raise PermissionDeniedError(

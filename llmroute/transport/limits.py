@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from ..errors import APITimeoutError
 from ..types.request import TimeLimits
 
 Phase: TypeAlias = Literal["connect", "first_token", "idle"]
 """What a call is waiting for; named like the limit that goes with it."""
+
+
+_WAITED_FOR = {
+    "connect": "No connection",
+    "first_token": "No answer",
+    "idle": "Nothing more of the answer",
+    "total": "No complete answer",
+}
 
 
 @dataclass(slots=True)
@@ -45,9 +54,19 @@ class Limits:
             wait_deadline=deadline,
         )
 
-    def attempt(self) -> Limits:
-        """The limits of one attempt: those of its phases start again, the total goes on."""
-        return replace(self, phase="connect", wait_deadline=self.deadline)
+    def attempt(self, own: TimeLimits | None = None) -> Limits:
+        """The limits of one attempt: those of its phases start again, the total goes on.
+
+        `own` are those of its deployment, which then hold instead, within that total.
+        """
+        if own is None:
+            limits = (self.connect, self.first_token, self.idle, self.deadline, self.total)
+            return Limits(*limits, wait_deadline=self.deadline)
+        begun = Limits.begin(own)
+        if self.deadline is not None and self.deadline <= (begun.deadline or self.deadline):
+            begun.deadline, begun.total = self.deadline, self.total
+            begun.wait_deadline = self.deadline
+        return begun
 
     def enter(self, phase: Phase) -> None:
         """Starts the wait of `phase`."""
@@ -85,6 +104,15 @@ class Limits:
         # A loop's timer may ring a few milliseconds early.
         late = self.deadline is not None and time.monotonic() >= self.deadline - 0.02
         return ("total", self.total) if late or seconds is None else (phase, seconds)
+
+
+def timeout_error(limits: Limits, url: str) -> APITimeoutError:
+    """The error for the limit that has passed: names it and its seconds."""
+    name, seconds = limits.passed(limits.phase)
+    limit = "in time" if seconds is None else f"within {seconds:g} seconds"
+    error = APITimeoutError(f"{_WAITED_FOR[name]} {limit} (timeout: {name}).", url=url)
+    error.is_total = name == "total"
+    return error
 
 
 def seconds_left(deadline: float | None) -> float | None:

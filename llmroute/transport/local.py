@@ -10,71 +10,59 @@ from __future__ import annotations
 import asyncio
 import os
 import queue
-import time
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from typing import TypeAlias
 
 from ..engine import extra as extra  # first of the engine's modules
+from ..engine.answers.form import PARAMS as FORM_PARAMS
 from ..engine.answers.sampling import Sampling
 from ..engine.engine import Engine
 from ..engine.job import Item, Job, located
 from ..engine.pool import pool
 from ..engine.prompt.token_count import count_tokens as count_tokens
-from ..errors import APIConnectionError, APITimeoutError, LLMRouteError
+from ..errors import APIConnectionError, LLMRouteError
 from ..providers.base import LocalCall, LocalEvent
-from ..types.request import TimeLimits
 from .image_sources import needs_network, with_images
-from .limits import Limits
+from .limits import Limits, seconds_left, timeout_error
 from .sources import InProcess
 
-
-class _Limits:
-    """How long to wait for the next event, and what to say when it does not come."""
-
-    def __init__(
-        self, call: LocalCall, timeout: TimeLimits | Limits, deadline: float | None
-    ) -> None:
-        self._call = call
-        self._timeout = timeout
-        self._deadline = deadline
-        self._started = False
-
-    def arrived(self) -> None:
-        """An event came."""
-        self._started = True
-
-    def wait(self) -> float | None:
-        """Seconds to wait for the next event; `None` for ever."""
-        waits = [self._timeout.idle if self._started else self._timeout.first_token]
-        if self._deadline is not None:
-            waits.append(self._deadline - time.monotonic())
-        return min((max(0.0, seconds) for seconds in waits if seconds is not None), default=None)
-
-    def passed(self) -> LLMRouteError:
-        """The error for a wait that was in vain."""
-        if self._deadline is not None and time.monotonic() >= self._deadline:
-            said = "The call took longer than its total timeout"
-        elif self._started:
-            said = f"No further text within {self._timeout.idle:g} s (timeout.idle)"
-        else:
-            said = f"No text within {self._timeout.first_token:g} s (timeout.first_token)"
-        return located(
-            APITimeoutError(f"{said} from the local model. Allow more time, or ask for less."),
-            self._call.path,
-        )
+_Prepared: TypeAlias = tuple[LocalCall, Sampling]
+_Deliver: TypeAlias = Callable[[Item], None]
 
 
 class _Generation:
     """A job on an engine, and letting go of it."""
 
-    def __init__(self, call: LocalCall, deliver: Any) -> None:
+    def __init__(self, prepared: _Prepared, limits: Limits, deliver: _Deliver) -> None:
+        call, sampling = prepared
         self._model = call.path
         self._process = os.getpid()
+        self._limits = limits
+        limits.enter("first_token")
         try:
-            self._job = Job(call, Sampling.parse(call.params, call.operation), deliver)
+            self._job = Job(call, sampling, deliver)
             self._engine: Engine = pool.submit(self._job)
         except LLMRouteError as error:
             raise located(error, call.path) from error.__cause__
+
+    def seconds_left(self) -> float | None:
+        """How long to wait for the next item. Raises the error for a limit that has passed."""
+        try:
+            return seconds_left(self._limits.wait_deadline)
+        except TimeoutError:
+            raise self.timeout() from None
+
+    def timeout(self) -> LLMRouteError:
+        """The error for a wait that was in vain."""
+        return located(timeout_error(self._limits, self._model), self._model)
+
+    def received(self, item: Item) -> LocalEvent | None:
+        """Take an item out of its transport; `None` is the end. Raises the error that it may be."""
+        if isinstance(item, LLMRouteError):
+            raise item
+        self._limits.progressed()
+        return item
 
     def cancel(self) -> None:
         if os.getpid() == self._process:  # a forked child has no engine, only its locks
@@ -94,13 +82,10 @@ class _Generation:
 class LocalStream(InProcess):
     """The events of one call, in a caller's thread. Close it to stop generating early."""
 
-    def __init__(
-        self, call: LocalCall, timeout: TimeLimits | Limits, deadline: float | None
-    ) -> None:
+    def __init__(self, prepared: _Prepared, limits: Limits) -> None:
         self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
-        self._limits = _Limits(call, timeout, deadline)
         self._done = False
-        self._generation = _Generation(call, self._items.put)
+        self._generation = _Generation(prepared, limits, self._items.put)
 
     def __iter__(self) -> LocalStream:
         return self
@@ -123,17 +108,14 @@ class LocalStream(InProcess):
             item = self._items.get_nowait()
         except queue.Empty:
             item = self._wait()
-        if isinstance(item, LLMRouteError):
-            raise item
-        self._limits.arrived()
-        return item
+        return self._generation.received(item)
 
     def _wait(self) -> Item:
         self._generation.check_process()
         try:
-            return self._items.get(timeout=self._limits.wait())
+            return self._items.get(timeout=self._generation.seconds_left())
         except queue.Empty:
-            raise self._limits.passed() from None
+            raise self._generation.timeout() from None
 
     def read(self) -> list[LocalEvent]:
         """All events; the call is let go of at the first error."""
@@ -145,10 +127,14 @@ class LocalStream(InProcess):
         return b""
 
     def close(self) -> None:
-        """Stop generating, within one step. Closing twice, or after the end, does nothing."""
+        """Stop generating, within one step. Closing twice, or after the end, does nothing.
+
+        A reader that waits in another thread comes to the end at once.
+        """
         if not self._done:
             self._done = True
             self._generation.cancel()
+            self._items.put(None)
 
     def __enter__(self) -> LocalStream:
         return self
@@ -183,6 +169,11 @@ class _Mailbox:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def end(self) -> None:
+        """From the loop's own thread: whoever waits gets `None`."""
+        self._items.append(None)
+        self._wake()
+
     @property
     def empty(self) -> bool:
         return not self._items
@@ -200,13 +191,10 @@ class _Mailbox:
 class AsyncLocalStream(InProcess):
     """The events of one call, in a caller's event loop. Close it to stop generating early."""
 
-    def __init__(
-        self, call: LocalCall, timeout: TimeLimits | Limits, deadline: float | None
-    ) -> None:
+    def __init__(self, prepared: _Prepared, limits: Limits) -> None:
         self._mailbox = _Mailbox(asyncio.get_running_loop())
-        self._limits = _Limits(call, timeout, deadline)
         self._done = False
-        self._generation = _Generation(call, self._mailbox.put)
+        self._generation = _Generation(prepared, limits, self._mailbox.put)
 
     def __aiter__(self) -> AsyncLocalStream:
         return self
@@ -226,18 +214,15 @@ class AsyncLocalStream(InProcess):
 
     async def _next_item(self) -> LocalEvent | None:
         item = await (self._wait() if self._mailbox.empty else self._mailbox.get())
-        if isinstance(item, LLMRouteError):
-            raise item
-        self._limits.arrived()
-        return item
+        return self._generation.received(item)
 
     async def _wait(self) -> Item:
         self._generation.check_process()
         try:
-            async with asyncio.timeout(self._limits.wait()):
+            async with asyncio.timeout(self._generation.seconds_left()):
                 return await self._mailbox.get()
         except TimeoutError:
-            raise self._limits.passed() from None
+            raise self._generation.timeout() from None
 
     async def read(self) -> list[LocalEvent]:
         """All events; the call is let go of at the first error."""
@@ -249,13 +234,17 @@ class AsyncLocalStream(InProcess):
         return b""
 
     async def aclose(self) -> None:
-        """Stop generating, within one step. Closing twice, or after the end, does nothing."""
+        """Stop generating, within one step. Closing twice, or after the end, does nothing.
+
+        A reader that waits in another task comes to the end at once.
+        """
         self._close()
 
     def _close(self) -> None:
         if not self._done:
             self._done = True
             self._generation.cancel()
+            self._mailbox.end()
 
     async def __aenter__(self) -> AsyncLocalStream:
         return self
@@ -268,28 +257,28 @@ class AsyncLocalStream(InProcess):
             self._close()
 
 
-def open_local(
-    call: LocalCall, timeout: TimeLimits | Limits, deadline: float | None = None
-) -> LocalStream:
+def open_local(call: LocalCall, limits: Limits) -> LocalStream:
     """Start a call on its model, which is loaded first if need be.
 
-    `deadline` is a time of `time.monotonic()`; `None` means no limit. Wrong parameters raise here;
-    a model that cannot be loaded or a prompt that does not fit, at the first event.
+    Wrong parameters raise here; a model that cannot be loaded or a prompt that does not fit, at the
+    first event.
     """
-    return LocalStream(_with_images(call, deadline), timeout, deadline)
+    return LocalStream(_prepared(call, limits.deadline), limits)
 
 
-async def open_local_async(
-    call: LocalCall, timeout: TimeLimits | Limits, deadline: float | None = None
-) -> AsyncLocalStream:
+async def open_local_async(call: LocalCall, limits: Limits) -> AsyncLocalStream:
     """As `open_local`, for an event loop."""
-    if needs_network(call):
-        call = await asyncio.to_thread(_with_images, call, deadline)
-    return AsyncLocalStream(_with_images(call, deadline), timeout, deadline)
+    if needs_network(call) or call.params.keys() & FORM_PARAMS:  # schemas take their time too
+        prepared = await asyncio.to_thread(_prepared, call, limits.deadline)
+    else:
+        prepared = _prepared(call, limits.deadline)
+    return AsyncLocalStream(prepared, limits)
 
 
-def _with_images(call: LocalCall, deadline: float | None) -> LocalCall:
+def _prepared(call: LocalCall, deadline: float | None) -> _Prepared:
+    """Checks what can be checked without the model. Waits for images that lie elsewhere."""
     try:
-        return with_images(call, deadline)
+        sampling = Sampling.parse(call.params, call.operation)
+        return with_images(call, deadline), sampling
     except LLMRouteError as error:
         raise located(error, call.path) from error.__cause__

@@ -13,10 +13,16 @@ from typing import Any
 
 from llmroute.engine.vocabulary.standalone import VocabularyOnly
 from llmroute.providers.base import LocalCall, LocalEvent, LocalLogprob, LocalToken, LocalUsage
+from llmroute.transport.limits import Limits
 from llmroute.transport.local import open_local, open_local_async
 from llmroute.types.request import TimeLimits
 
 PATIENT = TimeLimits(first_token=60.0, idle=60.0)
+
+
+def patient() -> Limits:
+    """Limits that begin now and that no test reaches."""
+    return Limits.begin(PATIENT)
 
 
 @dataclass
@@ -60,12 +66,12 @@ def call(
 
 
 def run(wanted: LocalCall, timeout: TimeLimits = PATIENT) -> Result:
-    with open_local(wanted, timeout) as stream:
+    with open_local(wanted, Limits.begin(timeout)) as stream:
         return Result.of(list(stream))
 
 
 async def arun(wanted: LocalCall, timeout: TimeLimits = PATIENT) -> Result:
-    async with await open_local_async(wanted, timeout) as stream:
+    async with await open_local_async(wanted, Limits.begin(timeout)) as stream:
         return Result.of([event async for event in stream])
 
 
@@ -93,6 +99,7 @@ def told(story: str, *arguments: Any) -> str:
     stderr."""
     # From Python 3.12 on, whoever forks with threads is warned; that it goes well is the story.
     command = [sys.executable, "-X", "faulthandler", "-W", "ignore:This process:DeprecationWarning"]
+    command += ["-W", "ignore:A model is loaded once more"]
     done = subprocess.run(
         [*command, "-c", textwrap.dedent(story), *map(str, arguments)],
         capture_output=True,

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from calls_here import PATIENT, Scripted, call, run
+from calls_here import Scripted, call, patient, run
 
 from llmroute.engine.gguf.check import read_header
 from llmroute.engine.memory.limit import _parsed, needed_bytes
@@ -70,7 +70,7 @@ def test_a_model_in_use_is_waited_for(
     monkeypatch.setenv(_MEMORY, str(size_of(tiny_random) + 1000))
     load = {"n_ctx": 512}
     with ThreadPoolExecutor(1) as thread:
-        with open_local(call(tiny_random, load=load, max_tokens=400), PATIENT) as stream:
+        with open_local(call(tiny_random, load=load, max_tokens=400), patient()) as stream:
             assert isinstance(next(stream), LocalToken)
             other = thread.submit(run, call(model, load=load))
             assert sum(isinstance(event, LocalToken) for event in stream) > 100

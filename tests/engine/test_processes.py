@@ -23,17 +23,20 @@ from llmroute.transport.local import *
 from llmroute.types.request import TimeLimits
 
 MODEL = sys.argv[1]
-PATIENT = TimeLimits(first_token=30.0, idle=30.0)
+
+def patient():
+    return Limits.begin(TimeLimits(first_token=30.0, idle=30.0))
 
 def call(**params):
     load = {"n_threads": 1} | params.pop("load", {})
     return LocalCall(MODEL, "text", params.pop("prompt", "Once"), {"temperature": 0} | params, load)
 
 def text(**params):
-    return "".join(e.text for e in open_local(call(**params), PATIENT) if isinstance(e, LocalToken))
+    events = open_local(call(**params), patient())
+    return "".join(event.text for event in events if isinstance(event, LocalToken))
 
 def endless(**params):
-    return open_local(call(max_tokens=1_000_000, load={"n_ctx": 100_000}, **params), PATIENT)
+    return open_local(call(max_tokens=1_000_000, load={"n_ctx": 100_000}, **params), patient())
 """
 
 
@@ -58,7 +61,7 @@ STORIES = {
     "exit with an open asynchronous stream": """
         async def main():
             global stream
-            stream = await open_local_async(call(max_tokens=1_000_000), PATIENT)
+            stream = await open_local_async(call(max_tokens=1_000_000), patient())
             await anext(stream)
         asyncio.run(main())
         print("done")
@@ -159,7 +162,7 @@ STORIES = {
     """,
     "an asynchronous call cancelled by a timeout, then another": """
         async def ask(limit):
-            stream = await open_local_async(call(max_tokens=limit), PATIENT)
+            stream = await open_local_async(call(max_tokens=limit), patient())
             return [e async for e in stream if isinstance(e, LocalToken)]
         async def main():
             for _ in range(20):
@@ -183,7 +186,7 @@ STORIES = {
         load = {"n_ctx": 100_000}
         params = {"echo": True, "logprobs": 5, "max_tokens": 0, "load": load}
         for _ in range(5):
-            stream = open_local(call(prompt=[50] * 90_000, **params), PATIENT)
+            stream = open_local(call(prompt=[50] * 90_000, **params), patient())
             time.sleep(0.05)
             stream.close()
         assert text(prompt="Once", **params) == "Once"
@@ -279,7 +282,7 @@ def test_flipped_bits_in_the_header(scripted: Scripted, tmp_path: Path) -> None:
             open(other, "wb").write(raw)
             try:
                 wanted = LocalCall(other, "text", "Once", {"max_tokens": 3}, {"n_ctx": 512})
-                list(open_local(wanted, PATIENT))
+                list(open_local(wanted, patient()))
                 outcomes["answered"] += 1
             except BadRequestError:
                 outcomes["refused"] += 1

@@ -6,14 +6,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import llmroute
 from llmroute.errors import BadRequestError, LLMRouteError
 from llmroute.providers import get_provider, provider_names, register_provider
+from llmroute.providers.base import Provider
 from llmroute.providers.gateways import GATEWAYS
 from llmroute.providers.openai_like import OpenAILike
+from llmroute.resolve import resolve
 from llmroute.runtime import Runtime, use
 
 ACME = OpenAILike(name="acme", base_url="https://acme.example/v1", key_env=("ACME_API_KEY",))
@@ -129,3 +132,29 @@ def test_only_what_is_asked_for_is_imported() -> None:
 
 def test_register_provider_is_public() -> None:
     assert llmroute.register_provider is register_provider
+
+
+class InItsBody(Provider):
+    name = "body"
+    base_url = "http://body.test"
+    key_env = ("BODY_KEY",)
+    exact_counts = True
+
+
+def test_provider_facts_stand_in_the_class_or_in_the_arguments() -> None:
+    given: dict[str, Any] = {"base_url": "http://x.test", "key_env": ("X_KEY",)}
+    for provider, name in (
+        (InItsBody(), "body"),
+        (OpenAILike(name="row", **given, exact_counts=True), "row"),
+    ):
+        assert provider.name == name
+        assert provider.base_url
+        assert len(provider.key_env) == 1
+        assert provider.exact_counts
+        assert provider.key_required
+        assert not provider.runs_here
+
+
+def test_a_provider_without_a_key_variable_needs_no_key() -> None:
+    register_provider("keyless", OpenAILike(name="keyless", base_url="http://keyless.test/v1"))
+    assert resolve("keyless/m").api_key is None

@@ -8,9 +8,25 @@ from ..answers.best_of import BestOf
 from ..answers.chain import SamplerChain
 from ..answers.prompt_logprobs import PromptLogprobs
 from ..answers.rules import AnswerRules, rules_for
-from ..job import Choice, Job, Prompt
+from ..gguf.header import GGUFHeader
+from ..job import Choice, Job
 from ..model.model import Model
-from ..prompt.prompt import check_fits, prompts_of
+from ..prompt.prompt import Prompt
+from ..prompt.prompts import check_fits, prompts_of
+from ..prompt.rendered import rendered_chat
+from ..templates.renderer import bounded
+from ..vocabulary.control_tokens import ControlTokens
+
+
+def render(job: Job, header: GGUFHeader, control: ControlTokens) -> None:
+    """Have the conversation of a chat rendered, and find how its answers are to be read.
+
+    May take some seconds, and touches no native object: it need not run on the engine's thread.
+    Raises `BadRequestError`.
+    """
+    with bounded():
+        job.rendered = rendered_chat(job.call, header, control)
+        job.rules = rules_for(job.call, job.sampling.form, header, job.rendered.text)
 
 
 def choices_of(job: Job, model: Model) -> list[Choice]:
@@ -24,6 +40,8 @@ def choices_of(job: Job, model: Model) -> list[Choice]:
         model.vocabulary,
         model.header,
         model.images,
+        rendered=job.rendered,
+        window=model.window,
         suffix_first=model.options.spm_infill,
     )
     for prompt in job.prompts:
@@ -38,12 +56,9 @@ def choices_of(job: Job, model: Model) -> list[Choice]:
     elif sampling.max_tokens == 0:
         _answer_nothing(job)
         return []
-    form = sampling.form
-    rules = {id(p): rules_for(job.call, form, model.header, p.text) for p in job.prompts}
+    rules = job.rules or AnswerRules(grammar=sampling.form.grammar)
     wanted = [prompt for prompt in job.prompts for _ in range(sampling.candidates)]
-    choices = [
-        _choice(job, model, prompt, index, rules[id(prompt)]) for index, prompt in enumerate(wanted)
-    ]
+    choices = [_choice(job, model, prompt, index, rules) for index, prompt in enumerate(wanted)]
     if sampling.chooses:
         answers = [choice.answer for choice in choices]
         job.best_of = BestOf(answers, sampling.candidates, sampling.n)

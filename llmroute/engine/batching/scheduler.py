@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from ...errors import InternalServerError, LLMRouteError
 from ..drafts.drafts import Drafts
 from ..interrupt import Interrupt
 from ..job import Choice, Job
 from ..model.model import ABORTED, DECODED, NO_ROOM, Model
-from .admission import choices_of
+from .admission import choices_of, render
 from .cells import Start
 from .sequence_store import SequenceStore
 from .sequences import Sequences
@@ -44,6 +45,12 @@ class Scheduler:
     def busy(self) -> bool:
         """Whether there is anything to do."""
         return bool(self.active or self.waiting)
+
+    def rendering(self, job: Job) -> Callable[[], None] | None:
+        """What must have run, on any other thread, before a job is prepared; `None`: nothing."""
+        if job.cancelled or job.call.operation != "chat":
+            return None
+        return partial(render, job, self._model.header, self._model.vocabulary.control)
 
     def prepare(self, job: Job) -> list[Choice]:
         """The choices a job asks for. Raises what is wrong with it."""
@@ -129,7 +136,7 @@ class Scheduler:
         if self._full and self.active:
             return
         passed: list[Choice] = []
-        while self.waiting and len(self.active) + len(passed) < self._model.options.n_parallel:
+        while self.waiting and len(self.active) + len(passed) < self._model.options.at_once:
             choice = self.waiting.popleft()
             if choice.waits_for_reader:
                 passed.append(choice)
@@ -257,7 +264,10 @@ class Scheduler:
             if choice.answer.finished:
                 self._retire(choice)
                 return
+        if choice.begins:
+            self._model.check_scores(choice.row)
         token = choice.chain.sample(self._model.context, choice.row)
+        self._model.check_score(choice.row, token)
         choice.job.completion_tokens += 1
         event = choice.answer.accept(token, lambda: self._model.logits(choice.row))
         if event is not None:

@@ -22,7 +22,7 @@ from ..interrupt import Interrupt
 from ..job import Job
 from ..model.model import ABORTED, DECODED, Model
 from ..options.pooling import RANK, pooling_of
-from ..prompt.prompt import prompts_of
+from ..prompt.prompts import prompts_of
 
 _STEP = 512
 """Tokens computed in one step, unless one text alone has more. More at once is not faster, as every
@@ -96,6 +96,9 @@ class VectorScheduler:
     def busy(self) -> bool:
         """Whether there is anything to do."""
         return bool(self.waiting)
+
+    def rendering(self, job: Job) -> None:
+        """Nothing is rendered for vectors."""
 
     def prepare(self, job: Job) -> list[VectorTask]:
         """The work of one call. Raises what is wrong with it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +16,8 @@ MODELS_DIR = "LLMROUTE_MODELS_DIR"
 
 _MAX_LISTED = 2_000
 """Files of the models folder that are looked through for near matches."""
-
+_MAX_SHOWN = 200
+"""Characters of a name that an error repeats."""
 
 _aliases: dict[str, tuple[Path, Mapping[str, Any]]] = {}
 """Names of this process's own: the file, and the options to load it with."""
@@ -28,7 +29,7 @@ def register_local_model(alias: str, path: str | os.PathLike[str], **model_kwarg
     `model_kwargs` (`n_ctx=8192`, ...) are the options to load it with; those of a call win.
     Registering a name again replaces it. The file is looked at when the model is used.
     """
-    _aliases[alias] = (Path(path).expanduser(), MappingProxyType(dict(model_kwargs)))
+    _aliases[alias] = (expanded(path), MappingProxyType(dict(model_kwargs)))
 
 
 def registered_options(name: str) -> Mapping[str, Any]:
@@ -48,13 +49,14 @@ def find_model(name: str | os.PathLike[str], environ: Mapping[str, str] = os.env
         return _registered(name)
     folders = _folders(environ)
     for path in _candidates(name, folders):
-        if path.is_file():
+        if _is(Path.is_file, path):
             return path
     # A folder is found too, so that the error can say that it is one.
-    if name and (path := Path(name).expanduser()).is_dir():
+    if name and _is(Path.is_dir, path := expanded(name)):
         return path
     raise NotFoundError(
-        f"There is no local model {name!r}. {_near(name, folders)}Looked for a registered alias, a "
+        f"There is no local model {_shown(name)}. {_near(name, folders)}Looked for a registered "
+        f"alias, a "
         f"file relative to {Path.cwd()}, and {_looked_in(folders)}.",
         provider="llamacpp",
         model=f"llamacpp/{name}",
@@ -76,14 +78,34 @@ def _registered(name: str) -> Path:
 
 def _folders(environ: Mapping[str, str]) -> list[Path]:
     value = environ.get(MODELS_DIR, "")
-    return [Path(part).expanduser() for part in value.split(os.pathsep) if part]
+    return [expanded(part) for part in value.split(os.pathsep) if part]
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """A path with `~` made the home folder; as it is for a user that there is not."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def _is(kind: Callable[[Path], bool], path: Path) -> bool:
+    """Whether a path is a file or a folder; not if the system cannot even look at such a path."""
+    try:
+        return kind(path)
+    except (OSError, ValueError):
+        return False
+
+
+def _shown(name: str) -> str:
+    return repr(name) if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]!r}..."
 
 
 def _candidates(name: str, folders: list[Path]) -> Iterator[Path]:
     if not name or "\0" in name:
         return
     names = [name] if name.endswith(".gguf") else [name, name + ".gguf"]
-    yield from (Path(variant).expanduser() for variant in names)
+    yield from (expanded(variant) for variant in names)
     # An absolute path stays itself when it is put below a folder.
     for folder in folders:
         yield from (folder / variant for variant in names)
@@ -102,8 +124,8 @@ def _models_in(folder: Path) -> Iterator[Path]:
 def _near(name: str, folders: list[Path]) -> str:
     """`"Did you mean ...? "`, or nothing."""
     known = {alias: alias for alias in _aliases}
-    beside = Path(name).expanduser().parent
-    if beside.is_dir():
+    beside = expanded(name).parent
+    if _is(Path.is_dir, beside):
         # Only the file's own name counts: two paths in one folder are alike already.
         known |= {path.stem: str(beside / path.stem) for path in beside.glob("*.gguf")}
     for folder in folders:

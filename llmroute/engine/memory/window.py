@@ -13,6 +13,18 @@ logger = logging.getLogger("llmroute.engine")
 
 _SHARE = 4
 """By default the cache takes at most one part in so many of the memory left by the weights."""
+_TIMES_FILE = 16
+_LEAST_CAP = 256 << 20
+"""Nor does it by default take more than so many times the file, or so many bytes: a file may say
+anything of the window it was trained for."""
+_ASSUMED_FREE = 8 << 30
+"""Bytes of free memory, where the system does not tell."""
+_MASK_BYTES = 4
+"""Bytes for each token of a window and each of a micro-batch, which say what sees what."""
+_UBATCH = 512
+"""llama.cpp's own default for the size of a micro-batch."""
+_BESIDE = 128
+"""Bytes that llama.cpp keeps about a token in the cache."""
 _WITHOUT_FACTS = 4096
 """The window for a file that doesn't say what it was trained for."""
 _FOR_VECTORS = 2048
@@ -78,10 +90,11 @@ def choose(header: GGUFHeader, options: LoadOptions, most: int | None = None) ->
     trained = header.context_length or _WITHOUT_FACTS
     if options.embeddings:
         trained = min(trained, _FOR_VECTORS)
-    if not per_token or free is None:
-        return trained
+    free = _ASSUMED_FREE if free is None else free
     share = max(0, min(free, most or free) - header.file_size) // _SHARE
-    fitting = max(_SMALLEST, share // per_token // 256 * 256)
+    share = min(share, max(_LEAST_CAP, header.file_size * _TIMES_FILE))
+    each = (per_token or 0) + _BESIDE + _MASK_BYTES * (options.n_ubatch or _UBATCH)
+    fitting = max(_SMALLEST, share // each // 256 * 256)
     if fitting < trained:
         logger.info(
             "n_ctx is %d, not the model's %d, to keep its cache under %d MB; set n_ctx for more",

@@ -15,7 +15,7 @@ import numpy as np
 from ...errors import InternalServerError, ModelFileError
 from .. import native
 from ..gguf.check import all_tensors
-from ..gguf.header import GGUFHeader
+from ..gguf.header import GGUFHeader, refused
 from ..options.load import LoadOptions
 from ..options.pooling import RANK
 from ..vision.encoder import ImageReader, Picture
@@ -98,6 +98,24 @@ class Model:
         """The scores of every token at a place of the last batch; valid until the next one."""
         pointer = self.lib.llama_get_logits_ith(self.context, row)
         return np.ctypeslib.as_array(pointer, (self.vocabulary.size,))
+
+    def check_scores(self, row: int) -> None:
+        """Raises `ModelFileError` if a token's score at a place of the last batch is NaN."""
+        if np.isnan(self.logits(row).max()):
+            raise self._no_scores()
+
+    def check_score(self, row: int, token: int) -> None:
+        """The same of one token; costs next to nothing."""
+        score = self.lib.llama_get_logits_ith(self.context, row)[token]
+        if score != score:
+            raise self._no_scores()
+
+    def _no_scores(self) -> ModelFileError:
+        return refused(
+            self.header.path,
+            "gives scores that are not numbers (NaN): it is damaged or badly converted, or load "
+            "options (rope_freq_base, lora_path, ...) do not fit it",
+        )
 
     def forget(self, sequence: int) -> None:
         """Drop everything kept of a sequence."""

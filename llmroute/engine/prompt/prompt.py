@@ -1,167 +1,41 @@
-"""From what the caller wrote to the tokens the model reads."""
+"""One prompt, as the model reads it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, field
 
-from ...errors import (
-    BadRequestError,
-    ContextWindowExceededError,
-    UnsupportedOperationError,
-)
-from ...providers.base import LocalCall
-from ..answers.rules import with_tools_told
-from ..gguf.header import GGUFHeader
-from ..job import Prompt
-from ..options.vision_formats import template_of
-from ..templates.chat import choose_template, render_chat
-from ..tools.definitions import Tools
-from ..vision.encoder import ImageReader, Picture
-from ..vision.images import Images, Place
-from ..vocabulary.control_tokens import Segment
-from ..vocabulary.vocabulary import Vocabulary
-from .infill import infill_tokens, suffix_of
-from .rerank import rank_prompts
+from ..answers.prompt_logprobs import PromptLogprobs
+from ..vision.encoder import Picture
 
 
-def prompts_of(
-    call: LocalCall,
-    vocabulary: Vocabulary,
-    header: GGUFHeader,
-    reader: ImageReader | None = None,
-    *,
-    suffix_first: bool | None = None,
-) -> list[Prompt]:
-    """The prompts of a call: one for a chat or a text, several for a list of texts.
+@dataclass(eq=False, slots=True)
+class Prompt:
+    """One prompt of a call; its choices share what is computed of it."""
 
-    `suffix_first` is about texts with a `suffix`; see `infill`. Raises `BadRequestError` for one
-    that is empty or no prompt at all.
-    """
-    if call.operation == "chat":
-        return [_chat_prompt(call, vocabulary, header, reader)]
-    if call.operation == "rerank":
-        return rank_prompts(call, vocabulary, header)
-    items = _items(call.prompt)
-    if suffix := suffix_of(call.params):
-        return [_infill_prompt(item, suffix, vocabulary, suffix_first) for item in items]
-    # In a text to be continued the caller may write control tokens, as nothing else can.
-    special = call.operation == "text"
-    return [_text_prompt(item, vocabulary, special=special) for item in items]
+    tokens: list[int]
+    text: str
+    """What `echo` gives back."""
+    pictures: dict[int, Picture] = field(default_factory=dict)
+    """Images, by where they begin in `tokens`, which holds a number for each of their positions."""
+    cached: int | None = None
+    """Tokens that needed no computing; `None` until its first answer starts."""
+    logprobs: PromptLogprobs | None = None
+    """How likely its tokens are, if that is wanted."""
 
+    @property
+    def unscored(self) -> bool:
+        """Whether the outcome after every token is wanted, so that all must be computed."""
+        return self.logprobs is not None and not self.logprobs.complete
 
-def check_fits(prompt: Prompt, window: int) -> None:
-    """Raises `ContextWindowExceededError` for a prompt that leaves no room for an answer."""
-    if prompt.size >= window:
-        raise ContextWindowExceededError(
-            f"The prompt has {prompt.size:,} tokens and the context window {window:,}, "
-            "which must hold the answer too. Shorten the prompt or set a larger n_ctx in "
-            "model_kwargs.",
-            code="context_length_exceeded",
-        )
+    def whole(self, length: int) -> int:
+        """The most of its first `length` tokens that ends within no image."""
+        for start, picture in self.pictures.items():
+            if start < length < start + picture.positions:
+                return start
+        return length
 
-
-def _chat_prompt(
-    call: LocalCall, vocabulary: Vocabulary, header: GGUFHeader, reader: ImageReader | None
-) -> Prompt:
-    tools = Tools.parse(call.params)
-    chosen = call.params.get("chat_template") or template_of(call.load)
-    images = Images()
-    messages = images.take(call.prompt)
-    template = choose_template(header, chosen, with_tools=tools is not None)
-    rendered = render_chat(
-        with_tools_told(messages, tools, template),
-        template,
-        vocabulary.control,
-        tools=tools.definitions if tools else None,
-        variables=call.params.get("chat_template_kwargs"),
-    )
-    pieces = images.split(rendered.segments or [Segment("", parse_special=True)])
-    prompt = Prompt([], "".join(piece.text for piece in pieces if isinstance(piece, Segment)))
-    add_special = rendered.add_special
-    if add_special and (not pieces or isinstance(pieces[0], Place)):
-        pieces.insert(0, Segment("", parse_special=True))  # for the model's own first token
-    for piece in pieces:
-        if isinstance(piece, Place):
-            _add_image(prompt, images.data[piece.number], reader)
-            continue
-        prompt.tokens += vocabulary.tokenize(
-            piece.text, add_special=add_special, parse_special=piece.parse_special
-        )
-        add_special = False
-    return _checked(prompt)
-
-
-def _add_image(prompt: Prompt, data: bytes, reader: ImageReader | None) -> None:
-    if reader is None:
-        raise UnsupportedOperationError(
-            "Images need the model's image encoder: load it with "
-            'model_kwargs={"mmproj": "<path of its mmproj file>"}.',
-            param="mmproj",
-        )
-    for piece in reader.pieces(data):
-        if isinstance(piece, Picture):
-            prompt.pictures[len(prompt.tokens)] = piece
-            prompt.tokens += [piece.token] * piece.positions
-        else:
-            prompt.tokens += piece
-
-
-def _items(prompt: Any) -> Sequence[Any]:
-    """A text, texts, token ids or lists of them, as a list of prompts."""
-    if isinstance(prompt, str) or (prompt and _is_tokens(prompt)):
-        return [prompt]
-    if not isinstance(prompt, Sequence) or not prompt:
-        raise _no_prompt(prompt)
-    return prompt
-
-
-def _is_tokens(item: Any) -> bool:
-    return isinstance(item, Sequence) and all(type(token) is int for token in item)
-
-
-def _infill_prompt(
-    item: Any, suffix: str, vocabulary: Vocabulary, suffix_first: bool | None
-) -> Prompt:
-    if isinstance(item, str):
-        tokens = vocabulary.tokenize(item, add_special=False, parse_special=False)
-        prompt = Prompt(tokens, item)
-    else:
-        prompt = _token_prompt(item, vocabulary)
-    prompt.tokens = infill_tokens(vocabulary, prompt.tokens, suffix, suffix_first=suffix_first)
-    return prompt
-
-
-def _text_prompt(item: Any, vocabulary: Vocabulary, *, special: bool) -> Prompt:
-    if isinstance(item, str):
-        tokens = vocabulary.tokenize(item, add_special=True, parse_special=special)
-        return _checked(Prompt(tokens, item))
-    return _checked(_token_prompt(item, vocabulary))
-
-
-def _token_prompt(item: Any, vocabulary: Vocabulary) -> Prompt:
-    if not _is_tokens(item):
-        raise _no_prompt(item)
-    if not all(0 <= token < vocabulary.size for token in item):
-        raise BadRequestError(
-            f"A token of the prompt is not in the vocabulary of {vocabulary.size:,} tokens.",
-            param="prompt",
-        )
-    raw = b"".join(map(vocabulary.bytes_of, item))
-    return Prompt(list(item), raw.decode("utf-8", "replace"))
-
-
-def _checked(prompt: Prompt) -> Prompt:
-    if not prompt.tokens:
-        raise BadRequestError(
-            "The prompt is empty, and this model has no token to begin a text with.",
-            param="prompt",
-        )
-    return prompt
-
-
-def _no_prompt(value: Any) -> BadRequestError:
-    return BadRequestError(
-        f"The prompt must be a text, a list of texts or token ids, not {value!r:.200}.",
-        param="prompt",
-    )
+    @property
+    def size(self) -> int:
+        """Tokens it counts as, images included."""
+        hidden = (picture.cells - picture.positions for picture in self.pictures.values())
+        return len(self.tokens) + sum(hidden)

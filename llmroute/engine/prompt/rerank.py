@@ -6,8 +6,8 @@ import re
 
 from ...providers.base import LocalCall
 from ..gguf.header import GGUFHeader
-from ..job import Prompt
 from ..vocabulary.vocabulary import Vocabulary
+from .prompt import Prompt
 
 
 def rank_prompts(call: LocalCall, vocabulary: Vocabulary, header: GGUFHeader) -> list[Prompt]:

@@ -13,7 +13,7 @@ from ..gguf.files import find_model, registered_options
 from ..gguf.overrides import Overrides
 from ..options.load import LoadOptions
 from ..vocabulary.standalone import VocabularyOnly
-from .prompt import prompts_of
+from .prompts import prompts_of
 
 _lock = threading.Lock()
 """Guards the vocabularies and everything done with them."""

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import stat
 import struct
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -187,7 +188,7 @@ def read_session(path: Path) -> Iterator[SessionReader]:
     Raises `NotFoundError` for a missing one, `SessionFileError` for one that is no whole session.
     """
     try:
-        file = path.open("rb")
+        file = _opened(path)
     except FileNotFoundError:
         raise NotFoundError(
             f"There is no saved session {path}.", provider="llamacpp", url=str(path)
@@ -206,13 +207,36 @@ def session_refused(path: Path, problem: str) -> SessionFileError:
     return SessionFileError(f"{path} {problem}.", provider="llamacpp", url=str(path))
 
 
+def _opened(path: Path) -> io.BufferedReader:
+    """A regular file, opened; nothing else is opened at all, as a pipe would be waited for and a
+    device may do anything."""
+    _check_regular(path, os.lstat(path).st_mode)
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    file = os.fdopen(handle, "rb")
+    try:
+        _check_regular(path, os.fstat(handle).st_mode)  # it may be another one by now
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check_regular(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = "a link" if stat.S_ISLNK(mode) else "no regular file"
+        raise session_refused(path, f"is {kind}. Name the file itself, or a new one")
+
+
 def _check_replaceable(path: Path) -> None:
-    """Nobody wants a session in place of a model."""
-    if path.exists():
-        with path.open("rb") as file:
-            found = file.read(len(_MAGIC))
-        if found not in (b"", _MAGIC):
-            raise session_refused(path, "is there and is no saved session. Name another file")
+    """Nobody wants a session in place of a model, or of a device."""
+    try:
+        file = _opened(path)
+    except FileNotFoundError:
+        return
+    with file:
+        start = file.read(len(_MAGIC))
+    if start not in (b"", _MAGIC):
+        raise session_refused(path, "is there and is no saved session. Name another file")
 
 
 def _is_sound(told: Any) -> bool:

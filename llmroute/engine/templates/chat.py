@@ -7,8 +7,7 @@ The texts that callers send cannot steer the model: the name of a control token 
 from __future__ import annotations
 
 import re
-import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -16,8 +15,13 @@ from ...errors import BadRequestError
 from ..gguf.header import GGUFHeader
 from ..vocabulary.control_tokens import ControlTokens, Segment
 from .builtin import BUILT_IN
+from .continuation import Marked, continuing, is_empty, prefill_of, thinks_on
 from .jinja import compile_template
 from .messages import normalise
+from .quoting import quoted
+from .renderer import bounded
+from .tool_definitions import ways_to_show
+from .variables import template_variables
 
 JSON: TypeAlias = Any
 
@@ -47,24 +51,73 @@ def render_chat(
 ) -> ChatPrompt:
     """The prompt for `messages`, up to where the assistant's answer begins.
 
+    If the last one is the assistant's, the answer goes on with it (see `continuation`).
+
     `template` is Jinja text, as `choose_template` gives it; `variables` (`chat_template_kwargs`)
     are further variables for it and win over ours. Raises `BadRequestError` when the template
     fails or refuses.
     """
-    render = compile_template(template)
-    quoted = _Quoted(control.names)
-    given: dict[str, JSON] = {
-        "messages": quoted.hide(normalise(messages, template)),
-        "tools": quoted.hide(list(tools)) if tools else None,
-        "add_generation_prompt": True,
-        "bos_token": control.bos,
-        "eos_token": control.eos,
-        **quoted.hide(dict(variables or {})),
-    }
-    segments = quoted.reveal(render(**given))
+    _check_roles(messages)
+    prefill = prefill_of(messages, variables)
+    if prefill is not None and is_empty(prefill):
+        messages, prefill = messages[:-1], None
+    with bounded():
+        given = {
+            "messages": normalise(messages, template),
+            "tools": list(tools) if tools else None,
+            "variables": dict(variables or {}),
+        }
+        segments = quoted(_Rendering(template, control, prefill).text, given, control)
     first = segments[0] if segments else Segment("", parse_special=True)
     wrote_bos = bool(control.bos) and first.parse_special and first.text.startswith(control.bos)
     return ChatPrompt(segments, add_special=not wrote_bos)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rendering:
+    """A template, and what does not come from the caller."""
+
+    template: str
+    control: ControlTokens
+    prefill: Mapping[str, JSON] | None
+    """The last message, where the answer goes on with it."""
+
+    def text(self, *, messages: list[JSON], tools: JSON, variables: Mapping[str, JSON]) -> str:
+        """The prompt for prepared messages."""
+        if self.prefill is None:
+            return self._rendered(messages, tools, variables)
+        thinking = thinks_on(self.prefill)
+        marked = Marked(messages, thinking=thinking)
+        whole = {"add_generation_prompt": False, **variables}
+        prompt = marked.cut(self._rendered(marked.messages, tools, whole))
+        if prompt is not None:
+            return prompt
+        before = self._rendered(messages[:-1], tools, variables)
+        return before + continuing(before, messages[-1], self.template, thinking=thinking)
+
+    def _rendered(self, messages: list[JSON], tools: JSON, variables: Mapping[str, JSON]) -> str:
+        """What the template writes; the first refusal, if it takes the tools in no way."""
+        render, refusal = compile_template(self.template), None
+        for shown in ways_to_show(tools) if tools else (None,):
+            ours = template_variables(messages, shown, bos=self.control.bos, eos=self.control.eos)
+            try:
+                return render(**{**ours, **variables})
+            except BadRequestError as error:
+                refusal = refusal or error
+        assert refusal is not None
+        raise refusal
+
+
+def _check_roles(messages: Sequence[Mapping[str, JSON]]) -> None:
+    """Many templates write a role within the name of a control token."""
+    for number, message in enumerate(messages):
+        role = message.get("role")
+        if not isinstance(role, str) or not re.fullmatch("[A-Za-z_]+", role):
+            raise BadRequestError(
+                f"messages[{number}] has the role {role!r:.100}; a role is a word such as "
+                "'system', 'user', 'assistant' or 'tool'.",
+                param="messages",
+            )
 
 
 def choose_template(header: GGUFHeader, chosen: str | None, *, with_tools: bool = False) -> str:
@@ -100,50 +153,3 @@ def _unknown_template(chosen: str, names: Sequence[str]) -> BadRequestError:
         f"{', '.join(sorted(names))}.",
         param="chat_template",
     )
-
-
-class _Quoted:
-    """Takes the names of control tokens out of the callers' texts, and puts them back as text.
-
-    Each is replaced by a mark that no template changes and nobody can guess. A text that a template
-    drops or cuts takes its marks along, so nothing can slip through.
-    """
-
-    def __init__(self, names: re.Pattern[str] | None) -> None:
-        self._names = names
-        self._found: list[str] = []
-        self._nonce = ""
-
-    def hide(self, value: JSON) -> JSON:
-        """A copy of `value` with marks for names, in every text at any depth."""
-        return value if self._names is None else _map_texts(value, self._hide_in)
-
-    def reveal(self, rendered: str) -> tuple[Segment, ...]:
-        """The rendered prompt in segments; one if nothing was hidden."""
-        if not self._found:
-            return (Segment(rendered, parse_special=True),)
-        parts = re.split(f"\ue000{self._nonce}-([0-9]+)\ue001", rendered)
-        segments = [
-            Segment(self._found[int(part)], False) if number % 2 else Segment(part, True)
-            for number, part in enumerate(parts)
-        ]
-        return tuple(segment for segment in segments if segment.text)
-
-    def _hide_in(self, text: str) -> str:
-        assert self._names is not None
-        return self._names.sub(self._mark, text)
-
-    def _mark(self, match: re.Match[str]) -> str:
-        self._nonce = self._nonce or str(secrets.randbelow(10**18))
-        self._found.append(match[0])
-        return f"\ue000{self._nonce}-{len(self._found) - 1}\ue001"
-
-
-def _map_texts(value: JSON, change: Callable[[str], str]) -> JSON:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, Mapping):
-        return {_map_texts(key, change): _map_texts(item, change) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_map_texts(item, change) for item in value]
-    return value

@@ -6,9 +6,10 @@ A prompt is written as text: in one part of it the name of a control token is th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from .names import NameFinder
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,10 @@ class ControlTokens:
     """How the token that begins a text is written; `""` if there is none."""
     eos: str = ""
     """How the token that ends one is written; `""` if there is none."""
-    names: re.Pattern[str] | None = None
-    """Finds any control token's name; `None` if there are none."""
+    names: NameFinder = field(default_factory=lambda: NameFinder(()))
+    """Finds any control token's name."""
 
     @classmethod
     def of(cls, names: Iterable[str], *, bos: str = "", eos: str = "") -> ControlTokens:
         """From the names of all control tokens."""
-        longest_first = sorted(filter(None, names), key=len, reverse=True)
-        pattern = "|".join(map(re.escape, longest_first))
-        return cls(bos, eos, re.compile(pattern) if pattern else None)
+        return cls(bos, eos, NameFinder(names))

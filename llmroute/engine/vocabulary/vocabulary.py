@@ -89,6 +89,25 @@ class Vocabulary:
                 return self._buffer.raw[:length]
             self._buffer = ctypes.create_string_buffer(-length)
 
+    @cached_property
+    def longest(self) -> int | None:
+        """Bytes of the longest token; `None` where a token may stand for a longer text.
+
+        Takes a moment in a large vocabulary.
+        """
+        lib = self._lib
+        if lib.llama_vocab_type(self.handle) not in (
+            lib.LLAMA_VOCAB_TYPE_SPM,
+            lib.LLAMA_VOCAB_TYPE_BPE,
+        ):
+            return None
+        read, size = lib.llama_token_to_piece, len(self._buffer)
+        handles, buffers, sizes, strip, special = map(
+            repeat, (self.handle, self._buffer, size, 0, True)
+        )
+        lengths = map(read, handles, range(self.size), buffers, sizes, strip, special)
+        return max(map(abs, lengths), default=0)
+
     def name_of(self, token: int) -> str:
         """How a control token is written in a template; `""` for a token there is not."""
         return "" if token < 0 else self.spelling(token).decode("utf-8", "replace")

@@ -30,7 +30,8 @@ def resolve(origin: Origin, deadline: float | None) -> Sequence[Address]:
     if _is_address(origin.host):
         return _ask(origin)
     lookup = _lookups.join(origin)
-    if not lookup.done.wait(seconds_left(deadline)):
+    seconds = seconds_left(deadline)
+    if not lookup.done.wait(None if seconds is None else min(seconds, threading.TIMEOUT_MAX)):
         raise TimeoutError
     return lookup.result()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from ...errors import APIConnectionError, APIError, APITimeoutError, BadRequestError
-from ..limits import Limits
+from ..limits import Limits, timeout_error
 from .body import DamagedBodyError
 from .framing import BrokenAnswerError
 from .http1 import IllegalHeaderError
@@ -14,37 +14,18 @@ from .target import Target
 FAULTS = (OSError, BrokenAnswerError, DamagedBodyError, IllegalHeaderError)
 """What `network_error` can translate. (`TimeoutError` and TLS errors are `OSError`s.)"""
 
-_WAITED_FOR = {
-    "connect": "No connection",
-    "first_token": "No answer",
-    "idle": "Nothing more of the answer",
-    "total": "No complete answer",
-}
-
 
 def network_error(
     exc: BaseException, target: Target, limits: Limits, *, answered: bool
 ) -> APIError:
     """The error for `exc`, one of `FAULTS`; `answered`: whether the answer's head had come."""
     if isinstance(exc, TimeoutError) and exc.errno is None:
-        return timeout_error(target, limits)
+        return timeout_error(limits, target.url)
     if isinstance(exc, TimeoutError):
         return APITimeoutError(f"The operating system gave up waiting: {exc}.", url=target.url)
     if isinstance(exc, IllegalHeaderError):
         return BadRequestError(str(exc), url=target.url)
     return APIConnectionError(_explain(exc, target, limits, answered=answered), url=target.url)
-
-
-def timeout_error(target: Target, limits: Limits) -> APITimeoutError:
-    """The error for the limit that has passed: names it and its seconds."""
-    name, seconds = limits.passed(limits.phase)
-    limit = "in time" if seconds is None else f"within {seconds:g} seconds"
-    error = APITimeoutError(
-        f"{_WAITED_FOR[name]} {limit} (timeout: {name}).",
-        url=target.url,
-    )
-    error.is_total = name == "total"
-    return error
 
 
 def _explain(exc: BaseException, target: Target, limits: Limits, *, answered: bool) -> str:

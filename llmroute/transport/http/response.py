@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from ...errors import APIError, APIResponseValidationError, LLMRouteError
-from .body import DamagedBodyError, unpacker
+from .body import DamagedBodyError, Unpacker, unpacker
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
     from ..limits import Limits
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
-"""How large an answer read as a whole may be, unpacked."""
-MAX_EMBEDDINGS_BYTES = 1024 * 1024 * 1024
-"""The same for answers that are lists of numbers; real ones have some 100 MB."""
+"""How large an answer read as a whole may be, unpacked, unless its reader says otherwise."""
 MAX_ERROR_BYTES = 64 * 1024
 """How much is read of an error's body."""
 ERROR_SECONDS = 2.0
@@ -54,9 +53,9 @@ class _Unpacking:
     """The body of an answer, from its bytes on the way to its bytes as they were meant."""
 
     def __init__(self, encoding: str, *, of_error: bool) -> None:
-        self._unpacker = None
-        self._unknown = False
+        self._unpacker: Unpacker | None = None
         self._pieces: Iterator[bytes] = iter(())
+        self._unknown = False
         try:
             if of_error:
                 self._unpacker = unpacker(encoding, slice_bytes=_ERROR_SLICE_BYTES)
@@ -65,6 +64,7 @@ class _Unpacking:
         except DamagedBodyError:
             if not of_error:
                 raise
+            self._unknown = True
 
     def next(self) -> bytes | None:
         """What can be handed out; `None`: more must come."""
@@ -73,6 +73,15 @@ class _Unpacking:
     def feed(self, raw: bytes) -> None:
         """Takes what came."""
         self._pieces = iter((raw,)) if self._unpacker is None else self._unpacker.feed(raw)
+
+    def readable(self, body: bytes) -> bytes:
+        """`body`, or nothing where it is packed in a way that is not known here."""
+        if self._unknown:
+            try:
+                codecs.utf_8_decode(body, "strict", False)  # its last letter may be cut
+            except UnicodeDecodeError:
+                return b""
+        return body
 
     def close(self) -> None:
         """Takes the end. Raises `DamagedBodyError` if it came too early."""
@@ -109,6 +118,8 @@ class _Head:
     status: int
     headers: dict[str, str]
     """Names in lower case; a header that came several times is joined with commas."""
+    max_bytes = MAX_BODY_BYTES
+    """How large the whole body may be that `read` gives."""
     limits: Limits
     """The limits its waits keep; see `Limits.wait_deadline`."""
 
@@ -154,9 +165,12 @@ class HTTPResponse(_Head):
             raise StopIteration
         return piece
 
-    def read(self, limit: int = MAX_BODY_BYTES) -> bytes:
-        """The rest of the body, at most `limit` bytes. Each piece counts as progress for `idle`."""
-        pieces = _Pieces(limit)
+    def read(self) -> bytes:
+        """The rest of the body. Each piece counts as progress for the limit `idle`.
+
+        Raises `APIResponseValidationError` for one of more than `max_bytes`.
+        """
+        pieces = _Pieces(self.max_bytes)
         with self._reader:
             try:
                 while (piece := self._piece()) is not None:
@@ -172,7 +186,7 @@ class HTTPResponse(_Head):
         pieces = _Pieces(MAX_BODY_BYTES)
         with self._reader:
             self._hurry()
-            self._unpack(of_error=True)
+            unpacking = self._unpack(of_error=True)
             try:
                 while pieces.size < MAX_ERROR_BYTES and (piece := self._piece()) is not None:
                     pieces.add(piece)
@@ -180,7 +194,7 @@ class HTTPResponse(_Head):
                 pass
             finally:
                 self.close()
-        return pieces.all()[:MAX_ERROR_BYTES]
+        return unpacking.readable(pieces.all()[:MAX_ERROR_BYTES])
 
     def close(self) -> None:
         """Closes the connection, unless the body has been read to its end. May be called twice,
@@ -222,9 +236,9 @@ class AsyncHTTPResponse(_Head):
             raise StopAsyncIteration
         return piece
 
-    async def read(self, limit: int = MAX_BODY_BYTES) -> bytes:
+    async def read(self) -> bytes:
         """See `HTTPResponse.read`."""
-        pieces = _Pieces(limit)
+        pieces = _Pieces(self.max_bytes)
         with self._reader:
             try:
                 while (piece := await self._piece()) is not None:
@@ -239,7 +253,7 @@ class AsyncHTTPResponse(_Head):
         pieces = _Pieces(MAX_BODY_BYTES)
         with self._reader:
             self._hurry()
-            self._unpack(of_error=True)
+            unpacking = self._unpack(of_error=True)
             try:
                 while pieces.size < MAX_ERROR_BYTES and (piece := await self._piece()) is not None:
                     pieces.add(piece)
@@ -247,7 +261,7 @@ class AsyncHTTPResponse(_Head):
                 pass
             finally:
                 await self.aclose()
-        return pieces.all()[:MAX_ERROR_BYTES]
+        return unpacking.readable(pieces.all()[:MAX_ERROR_BYTES])
 
     async def aclose(self) -> None:
         """See `HTTPResponse.close`."""

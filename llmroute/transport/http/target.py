@@ -58,8 +58,7 @@ def target(url: str) -> Target:
         server = shown_server(url)
         raise BadRequestError(
             f"api_base{f' ({server} ...)' if server else ''} is not a URL that can be called. It "
-            "must look like "
-            "'https://api.example.com/v1' or 'http://localhost:8080/v1'.",
+            "must look like 'https://api.example.com/v1' or 'http://localhost:8080/v1'.",
             param="api_base",
         ) from None
     headers = {

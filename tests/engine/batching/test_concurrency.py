@@ -11,12 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from calls_here import PATIENT, Scripted, arun, call, run
+from calls_here import Scripted, arun, call, patient, run
 
 from llmroute.errors import APITimeoutError, RateLimitError, ServiceUnavailableError
 from llmroute.local_models import loaded_models, unload, warm_up
 from llmroute.providers.base import LocalCall, LocalToken
-from llmroute.transport.local import open_local, open_local_async
+from llmroute.transport.limits import Limits
+from llmroute.transport.local import AsyncLocalStream, open_local, open_local_async
 from llmroute.types.request import TimeLimits
 
 pytest.importorskip("llama_cpp")
@@ -73,9 +74,9 @@ def test_threads_and_event_loop_together(tiny_random: Path, scripted: Scripted) 
 
 def test_a_long_prompt_does_not_hold_up_the_others(tiny_random: Path) -> None:
     load = {"n_batch": 32, "n_parallel": 2}
-    with open_local(endless(tiny_random, **load), PATIENT) as talker:
+    with open_local(endless(tiny_random, **load), patient()) as talker:
         next(talker)
-        long = open_local(call(tiny_random, [50] * 1000, max_tokens=1, load=load), PATIENT)
+        long = open_local(call(tiny_random, [50] * 1000, max_tokens=1, load=load), patient())
         for _ in range(10):
             assert isinstance(next(talker), LocalToken)
         assert [type(event) for event in long][:1] == [LocalToken]
@@ -83,11 +84,11 @@ def test_a_long_prompt_does_not_hold_up_the_others(tiny_random: Path) -> None:
 
 def test_a_full_queue_is_an_error_at_once(tiny_random: Path) -> None:
     load = {"n_parallel": 1, "max_queue": 2}
-    with open_local(endless(tiny_random, **load), PATIENT) as first:
+    with open_local(endless(tiny_random, **load), patient()) as first:
         next(first)
-        waiting = [open_local(endless(tiny_random, **load), PATIENT) for _ in range(2)]
+        waiting = [open_local(endless(tiny_random, **load), patient()) for _ in range(2)]
         with pytest.raises(RateLimitError) as caught:
-            open_local(endless(tiny_random, **load), PATIENT)
+            open_local(endless(tiny_random, **load), patient())
         assert caught.value.model == f"llamacpp/{tiny_random}"
         for stream in waiting:
             stream.close()
@@ -96,7 +97,7 @@ def test_a_full_queue_is_an_error_at_once(tiny_random: Path) -> None:
 
 @pytest.mark.parametrize("unwanted", ["closed", "abandoned"])
 def test_what_nobody_reads_is_dropped(tiny_random: Path, unwanted: str) -> None:
-    stream = open_local(endless(tiny_random), PATIENT)
+    stream = open_local(endless(tiny_random), patient())
     next(stream)
     if unwanted == "closed":
         stream.close()
@@ -111,7 +112,7 @@ def test_what_nobody_reads_is_dropped(tiny_random: Path, unwanted: str) -> None:
 def test_a_cancelled_prompt_breaks_off(tiny_random: Path) -> None:
     load = {"n_ctx": 32768, "n_batch": 8192}
     run(call(tiny_random, max_tokens=1, load=load))
-    stream = open_local(call(tiny_random, [60] * 32000, load=load), PATIENT)
+    stream = open_local(call(tiny_random, [60] * 32000, load=load), patient())
     stream.close()
     assert run(call(tiny_random, max_tokens=1, load=load)).finish_reasons == ["length"]
 
@@ -129,7 +130,7 @@ def test_a_cancelled_task_is_dropped_and_the_next_call_works(tiny_random: Path) 
 
 def test_a_loop_that_closes_takes_its_calls_along(tiny_random: Path) -> None:
     async def leave() -> None:
-        stream = await open_local_async(endless(tiny_random), PATIENT)
+        stream = await open_local_async(endless(tiny_random), patient())
         await anext(stream)
         kept.append(stream)
 
@@ -141,8 +142,8 @@ def test_a_loop_that_closes_takes_its_calls_along(tiny_random: Path) -> None:
 @pytest.mark.parametrize(
     ("timeout", "said"),
     [
-        (TimeLimits(first_token=0.0), "timeout.first_token"),
-        (TimeLimits(idle=0.0), "timeout.idle"),
+        (TimeLimits(first_token=0.0), "timeout: first_token"),
+        (TimeLimits(idle=0.0), "timeout: idle"),
     ],
     ids=["first", "idle"],
 )
@@ -155,15 +156,18 @@ def test_time_limits(tiny_random: Path, timeout: TimeLimits, said: str) -> None:
 
 
 def test_the_deadline_of_the_whole_call(tiny_random: Path) -> None:
-    with pytest.raises(APITimeoutError, match="total"):
-        list(open_local(endless(tiny_random), PATIENT, deadline=0.0))
+    soon = TimeLimits(total=0.05)
+    with pytest.raises(APITimeoutError, match="total") as raised:
+        list(open_local(endless(tiny_random), Limits.begin(soon)))
+    assert raised.value.is_total
 
     async def read() -> None:
-        async for _ in await open_local_async(endless(tiny_random), PATIENT, deadline=0.0):
+        async for _ in await open_local_async(endless(tiny_random), Limits.begin(soon)):
             pass
 
-    with pytest.raises(APITimeoutError, match="total"):
+    with pytest.raises(APITimeoutError, match="total") as raised:
         asyncio.run(read())
+    assert raised.value.is_total
     settle(tiny_random)
 
 
@@ -182,9 +186,9 @@ def test_the_event_loop_goes_on_ticking_while_a_model_loads_and_runs(tiny_random
 
 
 def test_unloading_ends_what_runs_with_an_error(tiny_random: Path) -> None:
-    running = open_local(endless(tiny_random, n_parallel=1), PATIENT)
+    running = open_local(endless(tiny_random, n_parallel=1), patient())
     next(running)
-    waiting = open_local(endless(tiny_random, n_parallel=1), PATIENT)
+    waiting = open_local(endless(tiny_random, n_parallel=1), patient())
     assert unload(str(tiny_random)) >= 1
     for stream in (running, waiting):
         with pytest.raises(ServiceUnavailableError, match="unloaded"):
@@ -254,7 +258,7 @@ def test_a_mix_of_everything_ends_in_right_answers(tiny_random: Path) -> None:
         own = random.Random(seed)
         for _ in range(15):
             if own.random() < 0.2:
-                stream = open_local(endless(tiny_random, **load), PATIENT)
+                stream = open_local(endless(tiny_random, **load), patient())
                 for _ in range(own.randrange(3)):
                     next(stream)
                 continue  # and leave the stream to the garbage collector
@@ -266,3 +270,36 @@ def test_a_mix_of_everything_ends_in_right_answers(tiny_random: Path) -> None:
     with ThreadPoolExecutor(12) as threads:
         list(threads.map(work, range(12)))
     settle(tiny_random)
+
+
+def test_close_from_another_thread_ends_a_waiting_reader(tiny_random: Path) -> None:
+    stream = open_local(endless(tiny_random), patient())
+    next(stream)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(lambda: len(list(stream)))
+        time.sleep(0.05)
+        begun = time.monotonic()
+        stream.close()
+        assert read.result() > 0
+    assert time.monotonic() - begun < 10
+    settle(tiny_random)
+
+
+def test_aclose_from_another_task_ends_a_waiting_reader(tiny_random: Path) -> None:
+    async def story() -> None:
+        # The prompt takes a while, so that the reader waits.
+        stream = await open_local_async(endless(tiny_random), patient())
+        await anext(stream)
+        reader = asyncio.create_task(_count(stream))
+        await asyncio.sleep(0.05)
+        begun = time.monotonic()
+        await stream.aclose()
+        assert await reader > 0
+        assert time.monotonic() - begun < 10
+
+    asyncio.run(story())
+    settle(tiny_random)
+
+
+async def _count(stream: AsyncLocalStream) -> int:
+    return len([event async for event in stream])

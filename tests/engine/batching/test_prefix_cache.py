@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls_here import PATIENT, Runner, call, run, token_ids
+from calls_here import Runner, call, patient, run, token_ids
 from hypothesis import given, strategies as st
 
 from llmroute import completion
@@ -164,9 +164,9 @@ def test_the_least_recently_used_goes_first(tiny_random: Path) -> None:
 def test_a_prompt_that_was_broken_off_is_kept_as_far_as_it_came(tiny_random: Path) -> None:
     load = {"n_ctx": 8192, "n_batch": 64}
     prompt = [60 + number % 7 for number in range(6000)]
-    with open_local(call(tiny_random, [*prompt[:500], 90], load=load), PATIENT) as stream:
+    with open_local(call(tiny_random, [*prompt[:500], 90], load=load), patient()) as stream:
         assert isinstance(next(stream), LocalToken)
-    stream = open_local(call(tiny_random, prompt, load=load), PATIENT)
+    stream = open_local(call(tiny_random, prompt, load=load), patient())
     stream.close()
     result = run(call(tiny_random, prompt, load=load, max_tokens=8))
     assert result.usage is not None

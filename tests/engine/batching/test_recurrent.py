@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls_here import PATIENT, Result, Runner, call, run
+from calls_here import Result, Runner, call, patient, run
 from pngs import BLUE, RED, asking, part, png
 
 from llmroute import completion, embedding, load_session, save_session
@@ -164,7 +164,7 @@ def test_a_cancelled_stream_leaves_the_others_alone(model: Path) -> None:
     for number in range(6):
         gone = [*prompts[number % 3][: 2 + number], *text_of_length(500)]
         wanted = call(model, gone, load=_LOAD, max_tokens=400)
-        with open_local(wanted, PATIENT) as stream:
+        with open_local(wanted, patient()) as stream:
             for _ in range(number):
                 next(stream)
             threading.Timer(0.001 * number, stream.close).start()
@@ -299,7 +299,7 @@ def test_states_are_as_large_as_llama_cpp_makes_them(model: Path) -> None:
     header, options = read_header(model), LoadOptions(n_ctx=256, n_threads=1)
     loaded = models.load(header, options, 256, native.Flag(), lambda _: True)
     try:
-        assert loaded.sequences == options.n_parallel + kept_states(header, options)
+        assert loaded.sequences == options.at_once + kept_states(header, options)
         loaded.batch.add([50], 0, 0, wanted=True)
         assert loaded.decode() == models.DECODED
         cells = 0 if "mamba" in header.architecture else 2 * 64 * 2

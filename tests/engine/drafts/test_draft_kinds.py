@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls_here import PATIENT, Runner, Scripted, call, run, token_ids
+from calls_here import Runner, Scripted, call, patient, run, token_ids
 from pngs import RED, asking, part, png
 
 import llmroute
@@ -110,7 +110,7 @@ def test_many_at_once_with_a_draft_model(tmp_path: Path, window: int | None) -> 
         own = random.Random(seed)
         for _ in range(6):
             if own.random() < 0.2:
-                stream = open_local(call(model, "go on", max_tokens=500, load=load), PATIENT)
+                stream = open_local(call(model, "go on", max_tokens=500, load=load), patient())
                 next(stream)
                 stream.close()
                 continue

@@ -17,7 +17,7 @@ DRAFT = MODEL.removesuffix(".gguf") + "-draft.gguf"
 LOAD = {"draft_model": DRAFT, "n_ctx": 50_000}
 
 def many(prompt="Once"):
-    return open_local(call(prompt=prompt, max_tokens=1_000_000, load=LOAD), PATIENT)
+    return open_local(call(prompt=prompt, max_tokens=1_000_000, load=LOAD), patient())
 """
 
 STORIES = {
@@ -105,7 +105,7 @@ STORIES = {
         params = {"max_tokens": 120, "temperature": 0}
         def say(prompt, **load):
             wanted = LocalCall(target, "text", prompt, params, {"n_threads": 1} | load)
-            events = open_local(wanted, PATIENT)
+            events = open_local(wanted, patient())
             return "".join(e.text for e in events if isinstance(e, LocalToken))
         for prompt in ([50], [309, 300, 50]):
             assert say(prompt) == say(prompt, draft_model=few)

@@ -94,6 +94,8 @@ class Here:
         choices = []
         for wanted, items in zip(calls, told, strict=True):
             job = Job(wanted, Sampling.parse(wanted.params), items.append)
+            if rendering := scheduler.rendering(job):
+                rendering()
             made = scheduler.prepare(job)
             choices += made
             scheduler.add(made)

@@ -116,3 +116,12 @@ def test_missing_models_say_where_was_looked(name):
     assert "registered alias" in message
     assert "LLMROUTE_MODELS_DIR is not set" in message
     assert "Did you mean" not in message
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 5000, "/" + "b/" * 5000, "a\ud800", "a\0", "~nosuchuser/x", "/dev/zero"]
+)
+def test_find_model_has_one_error_for_every_name_without_a_file(name: str) -> None:
+    with pytest.raises(NotFoundError) as raised:
+        find_model(name)
+    assert len(raised.value.message) < 1000

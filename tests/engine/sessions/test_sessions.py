@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import stat
 from array import array
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls_here import PATIENT, arun, call, run, token_ids, told
+from calls_here import arun, call, patient, run, token_ids, told
 from pngs import BLUE, RED, asking, part, png
 
 from llmroute import completion, load_session, save_session
@@ -228,7 +229,7 @@ def test_restoring_twice_takes_no_more_room(tiny_random: Path, path: Path) -> No
     for _ in range(3):
         assert restore(tiny_random, path) == count
     (engine,) = loaded_models()
-    for number in range(engine.options.n_parallel):
+    for number in range(engine.options.at_once):
         ask(tiny_random, [60 + number] * 20)
     assert ask(tiny_random, _STORY)[1] == 99
 
@@ -239,7 +240,7 @@ def test_running_answers_keep_their_cells(tiny_random: Path, path: Path) -> None
     wanted = call(tiny_random, [60] * 150, load=_LOAD | load, max_tokens=150)
     for _ in range(20):  # until it is still running when the session is there
         unload()
-        with open_local(wanted, PATIENT) as stream:
+        with open_local(wanted, patient()) as stream:
             events = [next(stream)]
             restored = restore(tiny_random, path, **load)
             running = loaded_models()[0].active
@@ -271,7 +272,7 @@ def test_running_answers_go_on(tiny_random: Path, path: Path) -> None:
 
 
 def test_what_runs_is_left_out(tiny_random: Path, path: Path) -> None:
-    with open_local(call(tiny_random, _STORY, max_tokens=500), PATIENT) as stream:
+    with open_local(call(tiny_random, _STORY, max_tokens=500), patient()) as stream:
         next(stream)
         assert save(tiny_random, path) == 0
     ask(tiny_random, [50] * 20)  # the one before is broken off by now
@@ -289,7 +290,7 @@ def test_a_model_that_is_being_loaded(tiny_random: Path, path: Path) -> None:
 
 
 def test_saving_waits_for_loading(tiny_random: Path, path: Path) -> None:
-    with open_local(call(tiny_random, _STORY, max_tokens=8), PATIENT) as stream:
+    with open_local(call(tiny_random, _STORY, max_tokens=8), patient()) as stream:
         assert save(tiny_random, path) == 0
         list(stream)
 
@@ -346,7 +347,7 @@ def test_no_model_is_overwritten(tiny_random: Path, tmp_path: Path) -> None:
     assert model.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["missing/saved.session", ".", "nul\0"])
+@pytest.mark.parametrize("name", ["missing/saved.session", "nul\0"])
 def test_where_no_file_can_be(tiny_random: Path, tmp_path: Path, name: str) -> None:
     ask(tiny_random, _STORY)
     with pytest.raises(SessionFileError, match="cannot be written") as caught:
@@ -375,7 +376,7 @@ def _save_half(path: Path) -> None:
 def test_a_file_that_is_not_there(tiny_random: Path, path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"saved\.session"):
         restore(tiny_random, path)
-    with pytest.raises(SessionFileError, match="cannot be read"):
+    with pytest.raises(SessionFileError, match="no regular file"):
         restore(tiny_random, path.parent)
     assert loaded_models() == []
 
@@ -651,3 +652,44 @@ def test_random_sessions(tiny_random: Path, path: Path) -> None:
             restore(tiny_random, path, **load)
         for each in working:
             each.result()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are not files here")
+@pytest.mark.parametrize("kind", ["pipe", "link", "link to nothing", "folder", "device"])
+def test_sessions_are_regular_files(tiny_random: Path, tmp_path: Path, kind: str) -> None:
+    """Anything else is left as it is, and nobody waits for it."""
+    path, target = tmp_path / "special", tmp_path / "target"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        path = Path("/dev/fd/0") if not Path("/dev/null").exists() else _null_of_its_own(path)
+    else:
+        if kind == "link":
+            target.write_bytes(b"")
+        path.symlink_to(target)
+    before = os.lstat(path)
+    run(call(tiny_random, "Once", max_tokens=2))
+    for use in (save_session, load_session):
+        with pytest.raises(SessionFileError, match=r"is (a link|no regular file)"):
+            use(str(tiny_random), path, n_threads=1)
+    assert os.lstat(path).st_mode == before.st_mode
+    assert not target.exists() or not target.read_bytes()
+
+
+def _null_of_its_own(path: Path) -> Path:
+    """A device like /dev/null; the system's own where no other can be made."""
+    try:
+        os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    except PermissionError:  # then it cannot be replaced either
+        return Path("/dev/null")
+    return path
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\ud800", "s\0"])
+def test_sessions_with_names_that_no_file_has(tiny_random: Path, name: str) -> None:
+    run(call(tiny_random, "Once", max_tokens=2))
+    for use in (save_session, load_session):
+        with pytest.raises((SessionFileError, NotFoundError)):
+            use(str(tiny_random), name, n_threads=1)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
+from llmroute.errors import APITimeoutError
 from llmroute.providers.base import HTTPCall
 from llmroute.transport.http import AsyncHTTPTransport, HTTPTransport
 from llmroute.transport.limits import Limits
@@ -52,6 +54,22 @@ class SyncRoad:
         answer.body = b"".join(answer.pieces)
         return answer
 
+    def read_error(self, call: HTTPCall, **limits: Any) -> Answer:
+        """The status, and what can be had of the body."""
+        response = self.transport.open(call, Limits.begin(TimeLimits(**limits)))
+        return Answer(response.status, response.headers, response.read_error())
+
+    def finish(self, call: HTTPCall, seconds: float) -> Answer:
+        """The answer piece by piece, which must be over `seconds` after the first one."""
+        limits = Limits.begin(TimeLimits())
+        response = self.transport.open(call, limits)
+        answer = Answer(response.status, response.headers)
+        with contextlib.suppress(APITimeoutError):
+            for piece in response:
+                answer.pieces.append(piece)
+                limits.finish_within(seconds)
+        return answer
+
     def first_piece(self, call: HTTPCall) -> bytes:
         """The first piece; the rest is not read."""
         response = self.transport.open(call, Limits.begin(TimeLimits()))
@@ -89,6 +107,26 @@ class AsyncRoad:
             async for piece in response:
                 answer.pieces.append(piece)
             answer.body = b"".join(answer.pieces)
+            return answer
+
+        return self._runner.run(run())
+
+    def read_error(self, call: HTTPCall, **limits: Any) -> Answer:
+        async def run() -> Answer:
+            response = await self.transport.open(call, Limits.begin(TimeLimits(**limits)))
+            return Answer(response.status, response.headers, await response.read_error())
+
+        return self._runner.run(run())
+
+    def finish(self, call: HTTPCall, seconds: float) -> Answer:
+        async def run() -> Answer:
+            limits = Limits.begin(TimeLimits())
+            response = await self.transport.open(call, limits)
+            answer = Answer(response.status, response.headers)
+            with contextlib.suppress(APITimeoutError):
+                async for piece in response:
+                    answer.pieces.append(piece)
+                    limits.finish_within(seconds)
             return answer
 
         return self._runner.run(run())

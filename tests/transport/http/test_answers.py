@@ -80,15 +80,15 @@ def _bare_deflate(data: bytes) -> bytes:
     ],
     ids=["gzip", "two-members", "x-gzip", "deflate", "bare-deflate", "identity"],
 )
-def test_packed_although_not_asked_for(direct: Road, encoding: bytes, packed: bytes) -> None:
+def test_packed_although_not_asked_for(road: Road, encoding: bytes, packed: bytes) -> None:
     pieces = [packed[i : i + 1] for i in range(len(packed))]
     script = [
         head(b"content-encoding: " + encoding, b"transfer-encoding: chunked"),
         chunked(*pieces) + b"0\r\n\r\n",
     ]
     with ScriptedServer(script) as server:
-        assert direct.read(post(server.url)).body == b"hello hello"
-        assert direct.stream(post(server.url)).body == b"hello hello"
+        assert road.read(post(server.url)).body == b"hello hello"
+        assert road.stream(post(server.url)).body == b"hello hello"
         assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
@@ -101,20 +101,20 @@ def test_packed_although_not_asked_for(direct: Road, encoding: bytes, packed: by
     ],
     ids=["cut", "damaged", "unknown"],
 )
-def test_what_cannot_be_unpacked_is_an_error(direct: Road, encoding: bytes, body: bytes) -> None:
+def test_what_cannot_be_unpacked_is_an_error(road: Road, encoding: bytes, body: bytes) -> None:
     script = head(b"content-encoding: " + encoding, b"content-length: %d" % len(body)) + body
     with (
         ScriptedServer([script]) as server,
         pytest.raises(APIConnectionError, match=r"packed|compressed"),
     ):
-        direct.read(post(server.url))
+        road.read(post(server.url))
 
 
-def test_events_arrive_one_by_one(direct: Road) -> None:
+def test_events_arrive_one_by_one(road: Road) -> None:
     """A piece is handed out as soon as it is there, not when the body is complete."""
     script = [head(b"transfer-encoding: chunked"), chunked(EVENTS[0]), HOLD]
     with ScriptedServer(script) as server:
-        assert direct.first_piece(post(server.url)) == EVENTS[0]
+        assert road.first_piece(post(server.url)) == EVENTS[0]
         assert server.gone.wait(5)  # and the connection was dropped, for the server to notice
 
 
@@ -127,13 +127,13 @@ def test_connections_are_used_again(road: Road) -> None:
         assert server.connections == 1
 
 
-def test_a_stream_left_early_costs_only_its_own_connection(direct: Road) -> None:
+def test_a_stream_left_early_costs_only_its_own_connection(road: Road) -> None:
     cut = [head(b"transfer-encoding: chunked"), chunked(b"1"), HOLD]
     with ScriptedServer(OK, cut, OK) as server:
-        direct.read(post(server.url))
-        direct.first_piece(post(server.url))
-        direct.read(post(server.url))
-        direct.read(post(server.url))
+        road.read(post(server.url))
+        road.first_piece(post(server.url))
+        road.read(post(server.url))
+        road.read(post(server.url))
         assert [r.connection for r in server.requests] == [1, 1, 2, 2]
 
 
@@ -196,12 +196,12 @@ def test_what_the_call_says_wins(road: Road) -> None:
     assert server.requests[0].headers["accept"] == "text/event-stream"
 
 
-def test_a_password_in_the_url_is_sent_and_not_shown(direct: Road) -> None:
+def test_a_password_in_the_url_is_sent_and_not_shown(road: Road) -> None:
     with ScriptedServer(OK) as server:
         url = server.url.replace("http://", "http://me:pass%21@")
         call = post(url)
         del call.headers["authorization"]  # type: ignore[attr-defined]
-        direct.read(call)
+        road.read(call)
     assert server.requests[0].headers["authorization"] == "Basic bWU6cGFzcyE="
 
 
