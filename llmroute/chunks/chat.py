@@ -36,10 +36,11 @@ class ChatAssembler(ChoiceAssembler[_Choice]):
 
     def add(self, chunk: ChatCompletionChunk) -> bool:
         """See `Assembler.add`."""
-        if self._first is None:
-            self._first = chunk
-        self.says_something = False
         choices = chunk.choices
+        first = self._first
+        if first is None or (choices and not first.choices):
+            self._first = chunk  # a chunk without choices may come before, with a head of its own
+        self.says_something = False
         for piece in choices:
             choice = self._choices.get(piece.index)
             is_new = choice is None

@@ -26,8 +26,9 @@ class TextAssembler(ChoiceAssembler[_Choice]):
 
     def add(self, chunk: TextCompletion) -> bool:
         """See `Assembler.add`."""
-        if self._first is None:
-            self._first = chunk
+        first = self._first
+        if first is None or (chunk.choices and not first.choices):
+            self._first = chunk  # a chunk without choices may come before, with a head of its own
         self.says_something = False
         for choice in chunk.choices:
             self._add_choice(choice)
