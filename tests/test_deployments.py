@@ -14,6 +14,7 @@ from llmroute.errors import APITimeoutError
 from llmroute.providers.base import HTTPCall
 from llmroute.transport.drive import complete
 from llmroute.transport.http.target import target
+from llmroute.transport.limits import Limits
 from llmroute.transport.run import Job
 from llmroute.types.chat_request import CHAT, ChatRequest
 from llmroute.types.request import TimeLimits
@@ -88,6 +89,21 @@ def test_time_limits_of_a_deployment_end_with_the_total_of_the_call() -> None:
     assert caught.value.model == "hosted_vllm/m"
 
 
+def test_limits_of_an_attempt_never_pass_those_of_the_call() -> None:
+    call = Limits.begin(TimeLimits(total=1.0))
+    longer = call.attempt(TimeLimits(total=20.0, idle=3.0))
+    assert (longer.deadline, longer.total, longer.idle) == (call.deadline, 1.0, 3.0)
+    assert longer.wait_deadline == call.deadline
+    shorter = call.attempt(TimeLimits(total=0.5))
+    assert shorter.total == 0.5
+    assert shorter.deadline is not None
+    assert call.deadline is not None
+    assert shorter.deadline < call.deadline
+    endless = call.attempt(TimeLimits(total=None))
+    assert (endless.deadline, endless.wait_deadline) == (call.deadline, call.deadline)
+    assert Limits.begin(TimeLimits()).attempt(TimeLimits(total=2.0)).total == 2.0
+
+
 def test_a_deployment_is_frozen_and_limits_nothing_by_default() -> None:
     place = Deployment(provider="openai", model="m")
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -132,6 +148,7 @@ def test_reprs_show_no_secret() -> None:
         ("https://user:word/x@host", "", ""),
         ("user:word@host/v1", "", ""),
         ("https:///v1", "", ""),
+        ("https://host:0/v1", "", ""),
         ("https://[::1", "", ""),
         ("sk-key", "", ""),
         ("", "", ""),
@@ -151,6 +168,7 @@ def test_shown_shows_no_credentials(url: str, expected: str, server: str) -> Non
         ("http://host:8080", ("http", "host", 8080)),
         ("ftp://host", None),
         ("https://host:x", None),
+        ("https://host:0", None),
         ("https://", None),
         ("host", None),
     ],

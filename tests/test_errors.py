@@ -22,6 +22,7 @@ from llmroute.providers.failures import (
     tell_redirect,
 )
 from llmroute.providers.gateways import GATEWAYS
+from llmroute.providers.words import words
 from llmroute.types.call_info import AttemptRecord
 from llmroute.types.chat import ChatCompletion
 from llmroute.types.chat_request import ChatRequest
@@ -144,6 +145,15 @@ def test_status_error_carries_what_the_answer_says() -> None:
     assert error.body == {"error": {"message": "m", "code": "c", "param": "p", "type": "t"}}
 
 
+def test_words_are_not_looked_for_in_the_depths() -> None:
+    payload: object = {"message": "deep"}
+    for _ in range(100):
+        payload = [{"error": payload}]
+    assert words(payload) == ""
+    assert words(payload, otherwise=True).startswith('[{"error":[{"error":')
+    assert words({"error": {"error": {"message": "near"}}}) == "near"
+
+
 @given(st.binary(max_size=200), st.integers(300, 599))
 def test_any_body_makes_an_error(body: bytes, status: int) -> None:
     assert str(status_error(status, {}, body)).startswith(f"{status}: ")
@@ -239,6 +249,8 @@ def test_any_retry_after_is_a_wait_or_none(value: str, date: str) -> None:
             {"success": False, "errors": [{"code": 403, "message": "x"}]},
             errors.PermissionDeniedError,
         ),
+        ({"success": False, "id": "1", "model": "m"}, errors.InternalServerError),
+        ({"message": "x", "choices": []}, None),
         ({"base_resp": {"status_code": 1004, "status_msg": "x"}}, errors.InternalServerError),
         ({"base_resp": {"status_code": 0, "status_msg": ""}, "choices": []}, None),
         ({"message": "x"}, errors.InternalServerError),
@@ -267,7 +279,7 @@ def test_stream_error_knows_an_error_in_every_shape(
 
 
 @pytest.mark.parametrize(
-    ("choice", "expected", "words"),
+    ("choice", "expected", "message"),
     [
         ({"error": {"code": 502, "message": "died"}}, errors.BadGatewayError, "502: died"),
         ({"error": {"code": 400, "message": "a"}}, errors.BadRequestError, "400: a"),
@@ -287,15 +299,15 @@ def test_stream_error_knows_an_error_in_every_shape(
     ],
 )
 def test_choice_error_is_classed_by_its_code(
-    choice: dict[str, object], expected: type[errors.APIError] | None, words: str
+    choice: dict[str, object], expected: type[errors.APIError] | None, message: str
 ) -> None:
     error = choice_error(choice)
     assert (type(error) if error else None) is expected
-    assert error is None or error.message == words
+    assert error is None or error.message == message
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("data", "message"),
     [
         (b"worker died", "500: worker died"),
         (b'{"error": {"message": "busy", "code": 503}}', "503: busy"),
@@ -303,8 +315,8 @@ def test_choice_error_is_classed_by_its_code(
         (b"", "500: the answer has no body"),
     ],
 )
-def test_event_error_is_an_error_whatever_its_data_is(data: bytes, words: str) -> None:
-    assert event_error(data).message == words
+def test_event_error_is_an_error_whatever_its_data_is(data: bytes, message: str) -> None:
+    assert event_error(data).message == message
 
 
 def test_not_understood_adds_the_words_if_there_are_any() -> None:
@@ -315,7 +327,7 @@ def test_not_understood_adds_the_words_if_there_are_any() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "location", "words"),
+    ("status", "location", "expected"),
     [
         (302, "https://other.example/v1?key=k", "https://other.example/v1, which is another serv"),
         (307, "https://u:p@other.example/", "https://other.example/, which is another server"),
@@ -326,12 +338,12 @@ def test_not_understood_adds_the_words_if_there_are_any() -> None:
         (302, "http://[", "to no URL"),
     ],
 )
-def test_tell_redirect_says_where_it_leads(status: int, location: str, words: str) -> None:
+def test_tell_redirect_says_where_it_leads(status: int, location: str, expected: str) -> None:
     error = status_error(status, {"location": location}, b"")
     error.url = "https://host/v1/a"
     tell_redirect(error)
     assert error.message.startswith(f"{status}: the server redirects")
-    assert words in error.message
+    assert expected in error.message
     assert "p@" not in error.message
     assert "key=" not in error.message
 

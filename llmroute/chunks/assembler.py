@@ -100,7 +100,7 @@ class ChoiceAssembler(Generic[ChoiceT]):
         return choice
 
     def _account(
-        self, piece: ChunkChoice | TextChoice, choice: ChoiceT, *, says: bool, is_new: bool
+        self, piece: ChunkChoice | TextChoice, choice: ChoiceT, says: bool, is_new: bool
     ) -> None:
         """Notes what a piece of a choice did to it: whether it said something, and ended it."""
         reason = piece.finish_reason

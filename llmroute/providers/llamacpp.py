@@ -37,7 +37,8 @@ _ACCEPTED = {
     "chat": _SAMPLING
     | _ABOUT_THE_CALLER
     | {"chat_template", "chat_template_kwargs", "grammar", "max_completion_tokens"}
-    | {"parallel_tool_calls", "response_format", "tool_choice", "tools", "top_logprobs"},
+    | {"parallel_tool_calls", "reasoning_effort", "response_format", "tool_choice", "tools"}
+    | {"top_logprobs"},
     "text": _SAMPLING | _ABOUT_THE_CALLER | {"best_of", "echo", "grammar", "suffix"},
     "embedding": _ABOUT_THE_CALLER | {"encoding_format"},
     "rerank": frozenset({"return_documents", "top_n"}),
@@ -48,7 +49,6 @@ _NOT_YET = {
     "yourself if it was trained for that",
     "function_call": "use tools and tool_choice",
     "functions": "use tools",
-    "reasoning_effort": "pass what the model's template calls it in chat_template_kwargs",
 }
 _NO_REQUEST: tuple[tuple[str, Any], ...] = (
     ("function_call", "none"),

@@ -27,6 +27,7 @@ from .message_keys import returned
 from .openai_answers import parse_answer
 from .openai_decoder import OpenAIDecoder
 from .params import select_params
+from .strict_schema import with_strict_schemas
 
 # Taken by llama.cpp's server and vLLM, not by OpenAI: a row names those it takes in `extra_params`.
 LOCAL_PARAMS = frozenset(
@@ -85,7 +86,8 @@ class OpenAILike(Provider):
         params, dropped = select_params(
             request, self.accepted(request), self.name, self.refused_values(request)
         )
-        body = self.body(request, deployment, self.adjust(params, request))
+        params = with_strict_schemas(self.adjust(params, request))
+        body = self.body(request, deployment, params)
         body.update(request.extra_body)
         content = _encode(body, request)
         headers = self._headers(request, deployment, content)
@@ -170,9 +172,8 @@ class OpenAILike(Provider):
                 param="api_base",
             )
         base = base.rstrip("/")
-        whole = next((path for path in _PATHS if base.endswith(path)), None)
-        if whole is not None:  # the address of one operation instead of the base of all
-            base = base.removesuffix(whole)
+        if base.endswith(_PATHS):  # the address of one operation instead of the base of all
+            base = base.removesuffix(next(filter(base.endswith, _PATHS)))
         elif "/" not in base.partition("://")[2]:
             base += self.base_path
         return base + request.row.path + question + query
@@ -194,7 +195,7 @@ class OpenAILike(Provider):
 
 _NO_NUMBER = re.compile(rb"[:,\[](?:NaN|-?Infinity)[,}\]]")
 # The longest first, as one may end like another.
-_PATHS = sorted((row.path for row in OPERATIONS.values()), key=len, reverse=True)
+_PATHS = tuple(sorted((row.path for row in OPERATIONS.values()), key=len, reverse=True))
 
 
 def _encode(body: Mapping[str, Any], request: Request) -> bytes:

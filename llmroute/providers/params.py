@@ -26,8 +26,8 @@ _DEFAULTS = {
     "tool_choice": "auto",
 }
 # Empty, they ask for nothing, and most endpoints answer 400. `web_search_options={}` does ask.
-_REFUSED_EMPTY = ("functions", "logit_bias", "metadata", "modalities", "stop", "tools")
-_ABOUT_TOOLS = ("tool_choice", "parallel_tool_calls")
+_REFUSED_EMPTY = frozenset({"functions", "logit_bias", "metadata", "modalities", "stop", "tools"})
+_ABOUT_TOOLS = frozenset({"tool_choice", "parallel_tool_calls"})
 
 
 class DroppedParamsWarning(UserWarning):
@@ -70,13 +70,12 @@ def select_params(
 
 def asked_for(request: Request) -> dict[str, Any]:
     """The parameters without those that ask for nothing, such as `tools=[]`."""
-    params = dict(request.params)
-    for name in _REFUSED_EMPTY:
-        if name in params and not params[name]:
-            del params[name]
+    params = {
+        name: value for name, value in request.params.items() if value or name not in _REFUSED_EMPTY
+    }
     if "tools" not in params:
-        for name in _ABOUT_TOOLS:
-            if params.get(name) in ("auto", "none", True, False):
+        for name in _ABOUT_TOOLS & params.keys():
+            if params[name] in ("auto", "none", True, False):
                 del params[name]
     if "stream_options" in params and not _asks(params["stream_options"], request):
         del params["stream_options"]

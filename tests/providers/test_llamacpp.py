@@ -82,6 +82,7 @@ def test_a_text_in_this_process(prompt):
         ({"tools": [], "tool_choice": "none", "parallel_tool_calls": True}, {}),
         ({"response_format": {"type": "text"}, "modalities": ["text"], "store": False}, {}),
         ({"top_logprobs": 2, "logprobs": True}, {"top_logprobs": 2, "logprobs": True}),
+        ({"reasoning_effort": "low"}, {"reasoning_effort": "low"}),
     ],
 )
 def test_names_and_values_that_ask_for_nothing(given, sent):
@@ -93,7 +94,6 @@ def test_names_and_values_that_ask_for_nothing(given, sent):
     [
         ({"functions": [{}]}, "use tools"),
         ({"function_call": "auto"}, "use tools"),
-        ({"reasoning_effort": "low"}, "chat_template_kwargs"),
         ({"audio": {"voice": "x"}}, "'audio'"),
         ({"modalities": ["text", "audio"]}, "'modalities'"),
         ({"store": True}, "'store'"),

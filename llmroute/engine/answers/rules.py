@@ -8,13 +8,17 @@ from typing import Any
 
 from ...providers.base import LocalCall
 from ..gguf.header import GGUFHeader
+from ..options.vision_formats import template_of
 from ..templates.chat import choose_template
+from ..templates.continuation import is_empty, prefill_of, thinks_on
+from ..templates.probe import shows_tools
 from ..tools.definitions import Tools
-from ..tools.families import GENERIC, Family, detect_family
+from ..tools.families import detect_family
 from ..tools.forced import after_thinking, calls_grammar
 from ..tools.parser import ToolCallParser
 from ..tools.reader import Reader
-from ..tools.reasoning import ReasoningSplitter, Tags, tags_of
+from ..tools.reasoning import Tags, tags_of
+from ..tools.syntax import Family
 from ..vocabulary.vocabulary import Vocabulary
 from .form import Form
 
@@ -32,23 +36,30 @@ class AnswerRules:
 
     def reader(self) -> Reader:
         """A new reader, for one answer."""
-        splitter = ReasoningSplitter(self.tags, open=self.open) if self.tags else None
-        if self.tools is None or self.family is None:
-            return Reader(splitter, None)
-        parser = ToolCallParser(
-            self.family.syntax, self.tools.parameters, parallel=self.tools.parallel
+        names = self.tools.parameters if self.tools else {}
+        if self.family is None or not (names or self.tags or self.family.syntax.frames):
+            return Reader(None)
+        return Reader(
+            ToolCallParser(
+                self.family.syntax,
+                names,
+                parallel=self.tools is None or self.tools.parallel,
+                tags=self.tags,
+                open=self.open,
+            )
         )
-        return Reader(splitter, parser)
 
     def markers(self, vocabulary: Vocabulary) -> dict[int, bytes]:
         """The control tokens that the reader must see, and their text."""
-        names = set(self.tags or ())
-        if self.tools is not None and self.family is not None:
-            names |= self.family.marks
-        if not names:
-            return {}
+        texts = list(self.tags or ())
+        if self.family is not None:
+            texts += self.family.marks if self.tools else self.family.syntax.frames
         found = vocabulary.control_names.items()
-        return {token: name.encode() for token, name in found if name in names}
+        return {
+            token: name.encode()
+            for token, name in (found if texts else ())
+            if any(name in text for text in texts)
+        }
 
 
 def rules_for(call: LocalCall, form: Form, header: GGUFHeader, prompt: str) -> AnswerRules:
@@ -56,11 +67,14 @@ def rules_for(call: LocalCall, form: Form, header: GGUFHeader, prompt: str) -> A
 
     Raises `BadRequestError` for tools that are to be called and whose schemas are not taken.
     """
-    template = choose_template(
-        header, call.params.get("chat_template"), with_tools=form.tools is not None
-    )
+    chosen = call.params.get("chat_template") or template_of(call.load)
+    template = choose_template(header, chosen, with_tools=form.tools is not None)
     family, tags = detect_family(template), tags_of(template)
     is_open = tags is not None and prompt.rstrip().endswith(tags.begin)
+    prefill = prefill_of(call.prompt, call.params.get("chat_template_kwargs"))
+    if prefill is not None and not is_empty(prefill):
+        is_open = tags is not None and thinks_on(prefill)
+        tags = tags if is_open else None  # it is past its thinking
     grammar, may_think = form.grammar, form.may_think
     if form.tools is not None and form.tools.forced:
         grammar = calls_grammar(family, form.tools.parameters, parallel=form.tools.parallel)
@@ -73,10 +87,11 @@ def rules_for(call: LocalCall, form: Form, header: GGUFHeader, prompt: str) -> A
 def with_tools_told(
     messages: Sequence[Mapping[str, Any]], tools: Tools | None, template: str
 ) -> Sequence[Mapping[str, Any]]:
-    """`messages`, with the tools in the system's words where the template knows none."""
-    if tools is None or detect_family(template) is not GENERIC:
+    """`messages`, with the tools in the system's words where the template does not show them."""
+    if tools is None or shows_tools(template):
         return messages
-    told, rest = tools.told(), list(messages)
-    if rest and rest[0].get("role") == "system" and isinstance(rest[0].get("content"), str):
+    told, rest = tools.told(detect_family(template).syntax), list(messages)
+    first = rest[0] if rest and isinstance(rest[0], Mapping) else {}
+    if first.get("role") in ("system", "developer") and isinstance(first.get("content"), str):
         told = f"{rest.pop(0)['content']}\n\n{told}"
     return [{"role": "system", "content": told}, *rest]

@@ -14,7 +14,9 @@ from . import form
 _MAX_CHOICES = 128
 _MAX_TOP_LOGPROBS = 20
 _ALIASES = {"max_completion_tokens": "max_tokens", "repetition_penalty": "repeat_penalty"}
-_NOT_SAMPLING = form.PARAMS | {"chat_template", "chat_template_kwargs", "logprobs", "suffix"}
+_NOT_SAMPLING = form.PARAMS | {
+    *("chat_template", "chat_template_kwargs", "logprobs", "reasoning_effort", "suffix")
+}
 """Read elsewhere: by the prompt, or below by a rule of their own."""
 _OTHER_OPERATIONS = {
     "functions": "tools",

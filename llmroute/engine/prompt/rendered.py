@@ -10,6 +10,8 @@ from ..answers.rules import with_tools_told
 from ..gguf.header import GGUFHeader
 from ..options.vision_formats import template_of
 from ..templates.chat import choose_template, render_chat
+from ..templates.effort import effort_variables
+from ..templates.renderer import bounded
 from ..tools.definitions import Tools
 from ..vision.images import Images, Place
 from ..vocabulary.control_tokens import ControlTokens, Segment
@@ -42,13 +44,15 @@ def rendered_chat(call: LocalCall, header: GGUFHeader, control: ControlTokens) -
     images = Images()
     messages = images.take(call.prompt)
     template = choose_template(header, chosen, with_tools=tools is not None)
-    rendered = render_chat(
-        with_tools_told(messages, tools, template),
-        template,
-        control,
-        tools=tools.definitions if tools else None,
-        variables=call.params.get("chat_template_kwargs"),
-    )
+    effort = effort_variables(call.params.get("reasoning_effort"), template)
+    with bounded():
+        rendered = render_chat(
+            with_tools_told(messages, tools, template),
+            template,
+            control,
+            tools=tools.definitions if tools else None,
+            variables={**effort, **(call.params.get("chat_template_kwargs") or {})},
+        )
     pieces = images.split(rendered.segments or [Segment("", parse_special=True)])
     if rendered.add_special and (not pieces or isinstance(pieces[0], Place)):
         pieces.insert(0, Segment("", parse_special=True))  # for the model's own first token

@@ -7,19 +7,21 @@ The texts that callers send cannot steer the model: the name of a control token 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeAlias
 
 from ...errors import BadRequestError
 from ..gguf.header import GGUFHeader
 from ..vocabulary.control_tokens import ControlTokens, Segment
 from .builtin import BUILT_IN
+from .continuation import Marked, continuing, is_empty, prefill_of, thinks_on
 from .jinja import compile_template
 from .messages import normalise
 from .quoting import quoted
 from .renderer import bounded
+from .tool_definitions import ways_to_show
+from .variables import template_variables
 
 JSON: TypeAlias = Any
 
@@ -49,31 +51,61 @@ def render_chat(
 ) -> ChatPrompt:
     """The prompt for `messages`, up to where the assistant's answer begins.
 
+    If the last one is the assistant's, the answer goes on with it (see `continuation`).
+
     `template` is Jinja text, as `choose_template` gives it; `variables` (`chat_template_kwargs`)
     are further variables for it and win over ours. Raises `BadRequestError` when the template
     fails or refuses.
     """
     _check_roles(messages)
+    prefill = prefill_of(messages, variables)
+    if prefill is not None and is_empty(prefill):
+        messages, prefill = messages[:-1], None
     with bounded():
-        given: dict[str, JSON] = {
+        given = {
             "messages": normalise(messages, template),
             "tools": list(tools) if tools else None,
-            **(variables or {}),
+            "variables": dict(variables or {}),
         }
-        ours = {
-            "add_generation_prompt": True,
-            "bos_token": control.bos,
-            "eos_token": control.eos,
-        }
-        render = partial(_render, compile_template(template), ours)
-        segments = quoted(render, given, control)
+        segments = quoted(_Rendering(template, control, prefill).text, given, control)
     first = segments[0] if segments else Segment("", parse_special=True)
     wrote_bos = bool(control.bos) and first.parse_special and first.text.startswith(control.bos)
     return ChatPrompt(segments, add_special=not wrote_bos)
 
 
-def _render(render: Callable[..., str], ours: Mapping[str, JSON], **given: JSON) -> str:
-    return render(**{**ours, **given})
+@dataclass(frozen=True, slots=True)
+class _Rendering:
+    """A template, and what does not come from the caller."""
+
+    template: str
+    control: ControlTokens
+    prefill: Mapping[str, JSON] | None
+    """The last message, where the answer goes on with it."""
+
+    def text(self, *, messages: list[JSON], tools: JSON, variables: Mapping[str, JSON]) -> str:
+        """The prompt for prepared messages."""
+        if self.prefill is None:
+            return self._rendered(messages, tools, variables)
+        thinking = thinks_on(self.prefill)
+        marked = Marked(messages, thinking=thinking)
+        whole = {"add_generation_prompt": False, **variables}
+        prompt = marked.cut(self._rendered(marked.messages, tools, whole))
+        if prompt is not None:
+            return prompt
+        before = self._rendered(messages[:-1], tools, variables)
+        return before + continuing(before, messages[-1], self.template, thinking=thinking)
+
+    def _rendered(self, messages: list[JSON], tools: JSON, variables: Mapping[str, JSON]) -> str:
+        """What the template writes; the first refusal, if it takes the tools in no way."""
+        render, refusal = compile_template(self.template), None
+        for shown in ways_to_show(tools) if tools else (None,):
+            ours = template_variables(messages, shown, bos=self.control.bos, eos=self.control.eos)
+            try:
+                return render(**{**ours, **variables})
+            except BadRequestError as error:
+                refusal = refusal or error
+        assert refusal is not None
+        raise refusal
 
 
 def _check_roles(messages: Sequence[Mapping[str, JSON]]) -> None:

@@ -3,54 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ...errors import BadRequestError, UnsupportedOperationError
-from .probe import loses_system, wants_parts, with_parts
-from .tool_messages import arrange_tools
+from .probe import knows_role, wants_parts, with_parts
+from .tool_messages import arrange_tools, sample_call, sample_result, written_with_tools
+from .turns import arrange_system, join_turns
 
 JSON: TypeAlias = Any
+Message: TypeAlias = dict[str, JSON]
+
+_ROLES = ("system", "user", "assistant", "tool")
+_REASONING_KEYS = ("thinking", "reasoning", "thought")
 
 
-def normalise(messages: Sequence[Mapping[str, JSON]], template: str) -> list[dict[str, JSON]]:
+def normalise(messages: Sequence[Mapping[str, JSON]], template: str) -> list[Message]:
     """`messages` as `template` reads them.
 
     A list of text parts becomes one text (unless the template only knows lists), `developer`
-    becomes `system` in a template that doesn't know it, what the system says goes before the next
-    user's text where the template would refuse or lose it, calls of tools and their results come
-    in a form that it shows (see `tool_messages`), and keys that are `None` are left out.
+    becomes `system` in a template that doesn't show it, what the system says comes where it is not
+    lost, thinking comes under the name that the template reads, calls of tools and their results in
+    a form that it shows (see `tool_messages`), turns in a row as one if they must, and keys that
+    are `None` are left out.
 
-    Raises `UnsupportedOperationError` for images and audio, `BadRequestError` for other parts.
+    Raises `UnsupportedOperationError` for images and audio, `BadRequestError` for other parts, and
+    for roles that the template doesn't know.
     """
     result = [_message(message, template) for message in messages]
-    if any(message.get("role") == "system" for message in result) and loses_system(template):
-        result = _with_system_in_user(result)
-    result = arrange_tools(result, template)
+    result = arrange_system(result, template)
+    result = [_with_reasoning(message, template) for message in result]
+    result = join_turns(arrange_tools(result, template), template)
     return with_parts(result) if wants_parts(template) else result
 
 
-def _message(message: Mapping[str, JSON], template: str) -> dict[str, JSON]:
+def _message(message: Mapping[str, JSON], template: str) -> Message:
     result = {key: value for key, value in message.items() if value is not None}
-    if result.get("role") == "developer" and "developer" not in template:
-        result["role"] = "system"
+    result["role"] = _role(result.get("role"), template)
     result["content"] = _text(message.get("content"))
     return result
 
 
-def _with_system_in_user(messages: list[dict[str, JSON]]) -> list[dict[str, JSON]]:
-    result: list[dict[str, JSON]] = []
-    waiting: list[str] = []
-    for message in messages:
-        if message.get("role") == "system":
-            waiting.append(message["content"])
-            continue
-        if message.get("role") == "user" and waiting:
-            message = {**message, "content": "\n\n".join([*waiting, message["content"]])}
-            waiting = []
-        result.append(message)
-    if waiting:
-        result.append({"role": "user", "content": "\n\n".join(waiting)})
-    return result
+def _role(role: JSON, template: str) -> str:
+    if role in _ROLES or (isinstance(role, str) and knows_role(template, role)):
+        return str(role)
+    if role == "developer":
+        return "system"
+    raise BadRequestError(
+        f"A message has the role {role!r:.100}. This model's chat template knows "
+        f"{', '.join(_ROLES)}.",
+        param="messages",
+    )
+
+
+def _with_reasoning(message: Message, template: str) -> Message:
+    """A message whose thinking has the name under which the template shows it."""
+    thought = message.get("reasoning_content")
+    if not isinstance(thought, str) or not thought:
+        return message
+    key = _reasoning_key(template)
+    return message if key in message else {**message, key: thought}
+
+
+@lru_cache(maxsize=64)
+def _reasoning_key(template: str) -> str:
+    for key in _REASONING_KEYS if "reasoning_content" not in template else ():
+        if key in template and _shows_reasoning(template, key):
+            return key
+    return "reasoning_content"
+
+
+def _shows_reasoning(template: str, key: str) -> bool:
+    calls = [sample_call("first", "needlevalue")]
+    answer = {"role": "assistant", "content": "", key: "needlethought", "tool_calls": calls}
+    sample: list[Message] = [
+        {"role": "user", "content": "needlequestion"},
+        answer,
+        sample_result("first"),
+    ]
+    return "needlethought" in written_with_tools(template, arrange_tools(sample, template))
 
 
 def _text(content: JSON) -> str:

@@ -14,6 +14,7 @@ import os
 import signal
 import struct
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, BinaryIO, NoReturn
@@ -21,7 +22,7 @@ from typing import Any, BinaryIO, NoReturn
 from jinja2 import Environment, Template, TemplateError, TemplateSyntaxError, nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.sandbox import SandboxedEnvironment
 
 OK, INVALID, REFUSED, FAILED, TOO_MUCH = range(5)
 """What became of a rendering; all but the first come with a reason as text."""
@@ -71,12 +72,21 @@ def _tojson(
         indent=indent,
         separators=separators,
         sort_keys=sort_keys,
+        default=_listed,
     )
+
+
+def _listed(value: Any) -> list[Any]:
+    """What a filter such as `map` gives."""
+    if isinstance(value, Iterator):
+        return list(value)
+    raise TypeError(f"a {type(value).__name__} is no JSON")
 
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = ImmutableSandboxedEnvironment(
+    # Lists may be changed, as Kimi K2's template does: it has copies of what it is given.
+    environment = SandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
     )
     environment.filters["tojson"] = _tojson

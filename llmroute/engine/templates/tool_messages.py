@@ -2,8 +2,9 @@
 
 Templates differ in what they take: arguments as an object or as text, `content` empty or null, ids
 of nine letters, one call a message, no role `tool`, no calls at all. What a template would refuse
-or leave out is put into the texts of the assistant and the user instead, as Qwen and Hermes write
-it, so that the model always reads what was called, with which arguments, and what came of it.
+or leave out is put into the texts of the assistant and the user instead, as the model's family
+writes it, so that the model always reads what was called, with which arguments, and what came of
+it.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any, TypeAlias
 
 from ...errors import BadRequestError
-from .probe import wants_parts, with_parts, written
+from ..tools.families import detect_family
+from .probe import SAMPLE_TOOLS, wants_parts, with_parts, written
 
 JSON: TypeAlias = Any
 Message: TypeAlias = dict[str, JSON]
@@ -70,8 +72,9 @@ def arrange_tools(messages: Sequence[Message], template: str) -> list[Message]:
         return list(messages)
     forms = _good_forms(template)
     # A conversation may hold what the sample did not: arguments that are no object, say.
-    tried = (_in_form(messages, form) for form in forms)
-    return next((m for m in tried if _write(template, m)), _in_form(messages, forms[0]))
+    tried = (_in_form(messages, form, template) for form in forms)
+    first = _in_form(messages, forms[0], template)
+    return next((m for m in tried if written_with_tools(template, m)), first)
 
 
 def _check_calls(calls: JSON) -> None:
@@ -83,13 +86,13 @@ def _check_calls(calls: JSON) -> None:
             )
 
 
-def _in_form(messages: Sequence[Message], form: _Form) -> list[Message]:
+def _in_form(messages: Sequence[Message], form: _Form, template: str) -> list[Message]:
     result = _named(messages)
     for applies, change in (
         (form.one_call, _one_call_each),
         (form.short_ids, _with_short_ids),
         (True, _with_argument_texts if form.argument_text else _with_argument_objects),
-        (not form.calls, _calls_as_text),
+        (not form.calls, partial(_calls_as_text, template=template)),
         (form.null_content, _with_null_content),
         (not form.results, _results_as_text),
     ):
@@ -195,21 +198,17 @@ def _argument_text(call: Mapping[str, JSON]) -> str:
     return json.dumps(arguments, ensure_ascii=False)
 
 
-def _calls_as_text(messages: Sequence[Message]) -> list[Message]:
+def _calls_as_text(messages: Sequence[Message], template: str) -> list[Message]:
+    syntax = detect_family(template).syntax
     result = []
     for message in messages:
         if calls := message.get("tool_calls"):
-            texts = [message["content"]] if message["content"] else []
-            texts += [_call_text(call) for call in calls]
+            named = [(str(call["function"].get("name")), _arguments(call)) for call in calls]
+            texts = filter(None, (message["content"], syntax.written(named)))
             message = {k: v for k, v in message.items() if k != "tool_calls"}
             message["content"] = "\n".join(texts)
         result.append(message)
     return result
-
-
-def _call_text(call: Mapping[str, JSON]) -> str:
-    named = {"name": call["function"].get("name"), "arguments": _arguments(call)}
-    return f"<tool_call>\n{json.dumps(named, ensure_ascii=False)}\n</tool_call>"
 
 
 def _with_null_content(messages: Sequence[Message]) -> list[Message]:
@@ -249,8 +248,8 @@ def _good_forms(template: str) -> tuple[_Form, ...]:
 
 
 def _shows_all(template: str, form: _Form) -> bool:
-    second_turn = _write(template, _in_form(_SAMPLE, form))
-    later = _write(template, _in_form([*_SAMPLE, *_AFTER], form))
+    second_turn = written_with_tools(template, _in_form(_SAMPLE, form, template))
+    later = written_with_tools(template, _in_form([*_SAMPLE, *_AFTER], form, template))
     return (
         all(needle in second_turn for needle in _NEEDLES)
         # Python's way of writing an object, or JSON within JSON's quotes.
@@ -260,10 +259,11 @@ def _shows_all(template: str, form: _Form) -> bool:
     )
 
 
-def _write(template: str, messages: Sequence[Message]) -> str:
+def written_with_tools(template: str, messages: Sequence[Message]) -> str:
+    """What the template makes of messages with calls; `""` if it doesn't take them."""
     prepared = with_parts(messages) if wants_parts(template) else messages
     # Some templates take calls only when tools are offered, others fail on these.
-    return written(template, prepared, _TOOLS) or written(template, prepared)
+    return written(template, prepared, SAMPLE_TOOLS) or written(template, prepared)
 
 
 _KEY = "needlekey"
@@ -280,17 +280,23 @@ def _sample() -> Iterator[Message]:
         "role": "assistant",
         "content": "",
         "tool_calls": [
-            _sample_call("first", "needlevalue1"),
-            _sample_call("second", "needlevalue2"),
+            sample_call("first", "needlevalue1"),
+            sample_call("second", "needlevalue2"),
         ],
     }
-    yield {"role": "tool", "tool_call_id": "call_0_first", "content": "needleresult1"}
-    yield {"role": "tool", "tool_call_id": "call_0_second", "content": "needleresult2"}
+    yield sample_result("first", "needleresult1")
+    yield sample_result("second", "needleresult2")
 
 
-def _sample_call(name: str, value: str) -> Message:
+def sample_call(name: str, value: str) -> Message:
+    """A call to try a template with."""
     function = {"name": f"needle{name}", "arguments": json.dumps({_KEY: value})}
     return {"id": f"call_0_{name}", "type": "function", "function": function}
+
+
+def sample_result(name: str, content: str = "needleresult") -> Message:
+    """What came of that call."""
+    return {"role": "tool", "tool_call_id": f"call_0_{name}", "content": content}
 
 
 _SAMPLE = tuple(_sample())
@@ -298,18 +304,3 @@ _AFTER: tuple[Message, ...] = (
     {"role": "assistant", "content": "needleanswer"},
     {"role": "user", "content": "needlelater"},
 )
-_TOOLS = [
-    {
-        "type": "function",
-        "function": {
-            "name": name,
-            "description": "A tool",
-            "parameters": {
-                "type": "object",
-                "properties": {"x": {"type": "string", "description": "A value"}},
-                "required": ["x"],
-            },
-        },
-    }
-    for name in ("one", "two")
-]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import BadRequestError, UnsupportedParamsError
+from .syntax import Syntax
 
 _NAME = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 _MAX_TOOLS = 1000
@@ -27,14 +28,14 @@ class Tools:
     parallel: bool = True
     """Whether it may be several."""
 
-    def told(self) -> str:
-        """What a model is told whose chat template knows nothing of tools."""
+    def told(self, syntax: Syntax) -> str:
+        """What a model is told whose chat template does not show tools; it calls by `syntax`."""
         listed = "\n".join(json.dumps(tool, ensure_ascii=False) for tool in self.definitions)
         return (
             "You can call functions. Their signatures, one a line:\n"
             f"<tools>\n{listed}\n</tools>\n"
-            "To call one, write a JSON object with its name and arguments in these tags:\n"
-            '<tool_call>\n{"name": "<name>", "arguments": {...}}\n</tool_call>'
+            "To call one, write its name and its arguments in this form and nothing else:\n"
+            f"{syntax.example()}"
         )
 
     @classmethod

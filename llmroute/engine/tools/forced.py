@@ -8,8 +8,8 @@ from typing import Any
 from ..grammar.gbnf import Rules
 from ..grammar.json_schema import refused, schema_expr
 from ..grammar.tree import GrammarError, alt, seq
-from .families import Family
 from .reasoning import Tags
+from .syntax import Family
 
 _ROOT = "root ::= "
 _MAX_CALLS = 16
@@ -24,16 +24,18 @@ def calls_grammar(family: Family, parameters: Mapping[str, Any], *, parallel: bo
     rules = Rules()
     calls = []
     for name, schema in parameters.items():
-        before, after = family.around(name)
+        before, after = family.syntax.around(name)
         try:
             calls.append(seq(before, schema_expr(rules, schema), after))
         except GrammarError as error:
             error.path = f"{error.path or '#'} of {name}'s parameters"
             raise refused(error, "tools") from None
     call = rules.new("call", alt(calls))
-    more = rules.repeat(seq(family.between, call), 0, _MAX_CALLS - 1 if parallel else 0)
+    more = rules.repeat(
+        seq((family.syntax.between or ""), call), 0, _MAX_CALLS - 1 if parallel else 0
+    )
     try:
-        return rules.text(seq(family.begin, call, more, family.end))
+        return rules.text(seq(family.syntax.begin, call, more, family.syntax.end))
     except GrammarError as error:
         raise refused(error, "tools") from None
 

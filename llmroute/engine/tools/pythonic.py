@@ -2,97 +2,95 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import re
-from collections.abc import Mapping
-from typing import Any
 
-from .calls import Reading, Verdict, Whole
+from .named import NAME_CHARACTERS
+from .pieces import Calls
+from .source import Source, Steps
+from .values import PYTHON, quoted, read_value
 
-_MAX_LENGTH = 100_000
-_BEGINS = re.compile(r"\s*\[\s*(?:([A-Za-z_][\w.\-]*)\s*(\()?)?")
-
-
-def read_pythonic(text: str, names: Mapping[str, Any]) -> Reading:
-    """A list of calls with keyword arguments; complete, as Python is read as a whole.
-
-    Every function must be known and every argument a literal; else it is no list of calls.
-    """
-    begins = _BEGINS.match(text)
-    if begins is None:
-        return Verdict.MORE if not text.strip() else Verdict.NO
-    if begins[2] is None:
-        return Verdict.MORE if begins.end() == len(text) else Verdict.NO
-    if begins[1] not in names or len(text) > _MAX_LENGTH:
-        return Verdict.NO
-    end = _list_end(text)
-    if end is None:
-        return Verdict.MORE
-    calls = _calls_in(text[:end].strip(), names)
-    return Whole(calls, end) if calls else Verdict.NO
+_KEY = re.compile(r"[\w\-]*")
+_LITERALS = ("True", "False", "None", "true", "false", "null")
 
 
-def _list_end(text: str) -> int | None:
-    depth, quote, escaped = 0, "", False
-    for position, character in enumerate(text):
-        if escaped:
-            escaped = False
-        elif quote:
-            escaped = character == "\\"
-            quote = "" if character == quote else quote
-        elif character in "\"'":
-            quote = character
-        elif character in "([{":
-            depth += 1
-        elif character in ")]}":
-            depth -= 1
-            if not depth:
-                return position + 1
-    return None
+def read_pythonic(source: Source, calls: Calls) -> Steps[bool]:
+    """Calls with keyword arguments, where a mark has said that calls come."""
+    return (yield from _read(source, calls, sure=True))
 
 
-def _calls_in(text: str, names: Mapping[str, Any]) -> tuple[tuple[str, str], ...] | None:
-    # Names of functions may have dashes, which Python reads as minus.
-    dashed = {name: name.replace("-", "_") for name in names if "-" in name}
-    for name, plain in dashed.items():
-        text = re.sub(rf"(?<![\w.\"']){re.escape(name)}\(", f"{plain}(", text)
-    original = {plain: name for name, plain in dashed.items()}
-    try:
-        tree = ast.parse(text, mode="eval").body
-        if not isinstance(tree, ast.List):
-            return None
-        return tuple(_call(node, names, original) for node in tree.elts)
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
-        return None
+def read_pythonic_list(source: Source, calls: Calls) -> Steps[bool]:
+    """A list of such calls without a mark: it begins with a known function, and a literal."""
+    if (yield from source.starts("[")) is None:
+        return False
+    return (yield from _read(source, calls, sure=False))
 
 
-def _call(node: ast.expr, names: Mapping[str, Any], original: dict[str, str]) -> tuple[str, str]:
-    """Name and arguments. Raises `ValueError` or `TypeError` if it is no such call."""
-    if not isinstance(node, ast.Call) or node.args:
-        raise ValueError
-    written = ast.unparse(node.func)
-    name = original.get(written, written)
-    if name not in names:
-        raise ValueError
-    arguments = {}
-    for keyword in node.keywords:
-        if keyword.arg is None:
-            raise ValueError
-        arguments[keyword.arg] = _literal(keyword.value)
-    return name, json.dumps(arguments, ensure_ascii=False, allow_nan=False)
+def _read(source: Source, calls: Calls, *, sure: bool) -> Steps[bool]:
+    yield from source.space()
+    yield from source.skip("[")
+    if not (yield from _read_call(source, calls, sure=sure)):
+        return False
+    while not calls.finished:
+        yield from source.space()
+        if (yield from source.starts(",", ";")) is None:
+            break
+        source.begin_trial()
+        source.take(1)
+        if not (yield from _read_call(source, calls, sure=sure)):
+            return True
+    yield from source.skip("]")
+    return True
 
 
-_JSON_NAMES = {"true": True, "false": False, "null": None}
+def _read_call(source: Source, calls: Calls, *, sure: bool) -> Steps[bool]:
+    yield from source.space()
+    name = yield from source.word(NAME_CHARACTERS)
+    if name not in calls.schemas:
+        name = name.removesuffix(".call")  # as Llama writes its built-in tools
+    if name not in calls.schemas or not (yield from source.skip("(")):
+        return False
+    yield from source.space()
+    if not (yield from source.skip(")")):
+        return (yield from _read_arguments(source, calls, name, sure=sure))
+    source.accept()
+    yield calls.begin(name, "{}")
+    calls.end()
+    return True
 
 
-def _literal(node: ast.expr) -> object:
-    """A literal of Python or JSON; models mix them."""
-    if isinstance(node, ast.Name) and node.id in _JSON_NAMES:
-        return _JSON_NAMES[node.id]
-    if isinstance(node, ast.List | ast.Tuple):
-        return [_literal(item) for item in node.elts]
-    if isinstance(node, ast.Dict):
-        keys = [ast.literal_eval(key) for key in node.keys if key is not None]
-        return dict(zip(keys, map(_literal, node.values), strict=True))
-    return ast.literal_eval(node)
+def _read_arguments(source: Source, calls: Calls, name: str, *, sure: bool) -> Steps[bool]:
+    key = yield from _read_key(source)
+    is_argument = key is not None and (sure or (yield from _comes_literal(source)))
+    if not is_argument and not (sure and source.empty):
+        return False
+    source.accept()
+    yield calls.begin(name, "{")
+    comma = ""
+    while key is not None:
+        yield calls.more(f"{comma}{quoted(key)}: ")
+        if not (yield from read_value(source, calls.more, PYTHON)):
+            return True
+        yield from source.space()
+        if not (yield from source.skip(",")):
+            break
+        yield from source.space()
+        comma, key = ", ", (yield from _read_key(source))
+    if (yield from source.skip(")")) or not source.empty:
+        yield calls.more("}")
+        calls.end()
+    return True
+
+
+def _read_key(source: Source) -> Steps[str | None]:
+    """A keyword and its sign; `None` if none comes."""
+    key = yield from source.word(_KEY)
+    yield from source.space()
+    return key if key and (yield from source.skip("=")) else None
+
+
+def _comes_literal(source: Source) -> Steps[bool]:
+    yield from source.space()
+    character = yield from source.peek()
+    if character.isalpha():
+        return (yield from source.starts(*_LITERALS)) is not None
+    return character != "" and character in "\"'[{(-.0123456789"

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ...providers.base import LocalToolCall
-from .parser import Piece, ToolCallParser
-from .reasoning import ReasoningSplitter
+from .parser import ToolCallParser
+from .pieces import Piece, Thought
 
 
 @dataclass(slots=True)
@@ -20,25 +20,20 @@ class Parts:
 
 
 class Reader:
-    """Splits one answer. Without splitter and parser, all of it is content."""
+    """Splits one answer. Without a parser, all of it is content."""
 
-    def __init__(self, splitter: ReasoningSplitter | None, parser: ToolCallParser | None) -> None:
-        self._splitter = splitter
+    def __init__(self, parser: ToolCallParser | None) -> None:
         self._parser = parser
 
     def feed(self, text: str) -> Parts:
         """What is certain after `text`."""
-        reasoning, answer = self._splitter.feed(text) if self._splitter else ("", text)
-        return _parts(reasoning, self._parser.feed(answer) if self._parser else [answer])
+        return Parts(text) if self._parser is None else _parts(self._parser.feed(text))
 
     def finish(self, text: str) -> Parts:
         """As `feed`, for the last text."""
-        reasoning, answer = self._splitter.feed(text) if self._splitter else ("", text)
-        if self._splitter:
-            late, rest = self._splitter.finish()
-            reasoning, answer = reasoning + late, answer + rest
-        pieces = [*self._parser.feed(answer), *self._parser.finish()] if self._parser else [answer]
-        return _parts(reasoning, pieces)
+        if self._parser is None:
+            return Parts(text)
+        return _parts([*self._parser.feed(text), *self._parser.finish()])
 
     @property
     def finished(self) -> bool:
@@ -51,11 +46,13 @@ class Reader:
         return "tool_calls" if called and reason == "stop" else reason
 
 
-def _parts(reasoning: str, pieces: Iterable[Piece]) -> Parts:
-    parts = Parts(reasoning=reasoning)
+def _parts(pieces: Iterable[Piece]) -> Parts:
+    parts = Parts()
     for piece in pieces:
         if isinstance(piece, LocalToolCall):
             parts.calls.append(piece)
+        elif isinstance(piece, Thought):
+            parts.reasoning += piece.text
         else:
             parts.content += piece
     return parts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .scan import beginning_of
+from .pieces import Thought
 
 
 class Tags(NamedTuple):
@@ -14,80 +14,48 @@ class Tags(NamedTuple):
     end: str
 
 
-_KNOWN = (
-    Tags("<think>", "</think>"),  # DeepSeek, Qwen, QwQ, GLM, SmolLM3
-    Tags("[THINK]", "[/THINK]"),  # Magistral
-    Tags("<seed:think>", "</seed:think>"),  # Seed-OSS
-    Tags("◁think▷", "◁/think▷"),  # Kimi
-    Tags("<|START_THINKING|>", "<|END_THINKING|>"),  # Command
-    Tags("<thinking>", "</thinking>"),
-    Tags("<reasoning>", "</reasoning>"),
+# Tags, and what stands in the chat templates that know them; looked for in this order.
+_KNOWN: tuple[tuple[Tags, tuple[str, ...]], ...] = (
+    (Tags("<|channel|>analysis<|message|>", "<|end|>"), ("<|channel|>analysis",)),  # gpt-oss
+    (Tags(" to=self<|message|>", "<|eom|>"), ("to=self", "<|eom|>")),  # Muse
+    (Tags("<|channel>thought", "<channel|>"), ("<channel|>",)),  # Gemma 4
+    (Tags("<|open|>think<|sep|>", "<|close|>think<|sep|>"), ("<|open|>", "'think'")),  # Kimi K3
+    (Tags("<think:opensource>", "</think:opensource>"), ("opensource", "think:")),  # Hunyuan 3
+    (Tags("<mm:think>", "</mm:think>"), ("</mm:think>",)),  # MiniMax M3
+    (Tags("<think>", "</think>"), ("</think>",)),  # DeepSeek, Qwen, QwQ, GLM, SmolLM3
+    (Tags("[THINK]", "[/THINK]"), ("[/THINK]",)),  # Magistral, Ministral
+    (Tags("<seed:think>", "</seed:think>"), ("</seed:think>",)),  # Seed-OSS
+    (Tags("◁think▷", "◁/think▷"), ("◁/think▷",)),  # Kimi VL
+    (Tags("<|START_THINKING|>", "<|END_THINKING|>"), ("<|END_THINKING|>",)),  # Command
+    (Tags("<|think|>", "<|end|>"), ("<|think|>", "<|tool_call:begin|>")),  # Solar
+    (Tags("<|inner_prefix|>", "<|inner_suffix|>"), ("<|inner_prefix|>",)),  # Apertus
+    (Tags("Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]"), ("[BEGIN FINAL RESPONSE]",)),
+    (Tags("<thinking>", "</thinking>"), ("</thinking>",)),
+    (Tags("<reasoning>", "</reasoning>"), ("</reasoning>",)),
 )
 
 
 def tags_of(template: str) -> Tags | None:
     """The tags of a model's thinking, as its chat template knows them; `None` if it knows none."""
-    return next((tags for tags in _KNOWN if tags.end in template), None)
+    known = (tags for tags, signs in _KNOWN if all(sign in template for sign in signs))
+    return next(known, None)
 
 
-class ReasoningSplitter:
-    """Takes the thinking at the beginning of an answer apart, piece by piece.
+class Thinking:
+    """Takes the text of one stretch of thinking, and gives it without the space around it."""
 
-    `open` says that the prompt ended with the beginning tag, so the answer begins within. Tags
-    elsewhere are text. White space around the thinking is dropped.
-    """
+    def __init__(self) -> None:
+        self._begun = False
+        self._space: list[str] = []
 
-    def __init__(self, tags: Tags, *, open: bool = False) -> None:
-        self._tags = tags
-        self._held = ""
-        self._state = "thinking" if open else "start"
-        self._fresh = open
-        """Whether white space is dropped, as nothing else has come yet."""
-
-    def feed(self, text: str) -> tuple[str, str]:
-        """What is new of the thinking, and of the answer."""
-        if self._state == "answer":
-            return "", self._answer(text)
-        self._held += text
-        if self._state == "start" and not self._begun():
-            return "", self._release()
-        return self._think() if self._state == "thinking" else ("", "")
-
-    def finish(self) -> tuple[str, str]:
-        """What was held back."""
-        held, self._held = self._held, ""
-        return (held.rstrip(), "") if self._state == "thinking" else ("", held)
-
-    def _begun(self) -> bool:
-        """Whether the answer begins with the tag, or may yet."""
-        text = self._held.lstrip()
-        if text.startswith(self._tags.begin):
-            self._held = text.removeprefix(self._tags.begin)
-            self._state, self._fresh = "thinking", True
-            return True
-        return self._tags.begin.startswith(text)
-
-    def _answer(self, text: str) -> str:
-        if self._fresh:
+    def take(self, text: str) -> Thought | None:
+        """What is certain after `text`."""
+        if not self._begun:
             text = text.lstrip()
-            self._fresh = not text
-        return text
-
-    def _release(self) -> str:
-        held, self._held = self._held, ""
-        self._state = "answer"
-        return held
-
-    def _think(self) -> tuple[str, str]:
-        if self._fresh:
-            self._held = self._held.lstrip()
-            self._fresh = not self._held
-        thought, tag, rest = self._held.partition(self._tags.end)
-        if tag:
-            self._held = ""
-            self._state, self._fresh = "answer", True
-            return thought.rstrip(), self._answer(rest)
-        kept = beginning_of(thought, (self._tags.end,))
-        shown = thought[: len(thought) - kept].rstrip()  # space before the tag is dropped with it
-        self._held = thought[len(shown) :]
-        return shown, ""
+        shown = text.rstrip()
+        if not shown:
+            self._space.append(text)
+            return None
+        self._begun = True
+        before, self._space = "".join(self._space), [text[len(shown) :]]
+        return Thought(before + shown)

@@ -162,7 +162,7 @@ def _render(template, *messages, control=CONTROL, **options) -> str:
             "<start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n",
         ),
         (MISTRAL, [USER, ANSWER, USER], "<s>[INST] Hi[/INST] Yes?</s>[INST] Hi[/INST]"),
-        (ONLY_PARTS, [USER, ANSWER], "user: Hi.assistant: Yes?."),
+        (ONLY_PARTS, [USER, ANSWER, USER], "user: Hi.assistant: Yes?.user: Hi."),
     ],
     ids=["llama3", "qwen", "gemma2", "mistral", "parts"],
 )
@@ -241,7 +241,7 @@ def test_content_becomes_text(content, text):
 
 
 def test_keys_that_are_none_are_left_out():
-    message = {**ANSWER, "tool_calls": None, "name": None}
+    message = {**USER, "tool_calls": None, "name": None}
     assert _render("{{ 'tool_calls' in messages[0] or messages[0].name is defined }}", message) == (
         "False"
     )
@@ -261,8 +261,11 @@ def test_parts_that_are_none(part):
 
 def test_developer_is_system_unless_the_template_knows_it():
     message = {"role": "developer", "content": "x"}
-    assert _render("{{ messages[0].role }}", message) == "system"
-    assert _render("{{ messages[0].role }}{# developer #}", message) == "developer"
+    shows = "{% for m in messages %}{{ m.role }} {{ m.content }}{% endfor %}"
+    assert _render(shows, message) == "system x"
+    assert _render("{{ '' if 'developer' else '' }}" + shows, message) == "developer x"
+    hides = "{% if messages[0].role in ['developer', 'system'] %}{% endif %}{{ messages[0].role }}"
+    assert _render(hides, message) == "system"
 
 
 @pytest.mark.parametrize(
@@ -278,8 +281,6 @@ def test_developer_is_system_unless_the_template_knows_it():
         ("{{ messages + 1 }}", "failed"),
         ("{{ ''.__class__.__mro__ }}", "unsafe"),
         ("{{ cycler.__init__.__globals__.os }}", "unsafe"),
-        ("{{ messages.append(1) }}", "unsafe"),
-        ("{{ messages[0].update(a=1) }}", "unsafe"),
         ("{{ 'a' * 10000000000 }}", "memory"),
         ("{{ [0] * 10000000000 }}", "memory"),
         ("{{ 9 ** (9 ** 9) }}", "longer than"),
@@ -293,6 +294,13 @@ def test_developer_is_system_unless_the_template_knows_it():
 def test_bad_templates(template, message):
     with pytest.raises(BadRequestError, match=message):
         _render(template, USER)
+
+
+def test_templates_change_copies_only():
+    messages = [{"role": "user", "content": "Hi", "parts": ["a"]}]
+    template = "{% set _ = messages[0].parts.append('b') %}{{ messages[0].parts }}"
+    assert _render(template, *messages) == "['a', 'b']"
+    assert messages == [{"role": "user", "content": "Hi", "parts": ["a"]}]
 
 
 def test_what_transformers_offers():
