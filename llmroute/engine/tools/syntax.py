@@ -42,12 +42,15 @@ class Pairs:
     """What stands around a text, which is then written as it is, up to the second of these (or, if
     that is empty, up to `after`); `None`: texts are JSON as all other values."""
 
+    def opening(self, key: str, kind: str) -> str:
+        """What stands before a value of a JSON type."""
+        before = self.before.replace("{text}", "true" if kind == "string" else "false")
+        return before.replace("{type}", kind).replace("{key}", key)
+
     def written(self, key: str, value: Any) -> str:
         """An argument as the model writes it."""
-        is_text = isinstance(value, str)
-        before = self.before.replace("{text}", "true" if is_text else "false")
-        before = before.replace("{type}", json_type(value)).replace("{key}", key)
-        if is_text and self.text is not None:
+        before = self.opening(key, json_type(value))
+        if isinstance(value, str) and self.text is not None:
             return f"{before}{self.text[0]}{value}{self.text[1]}{self.after}"
         return f"{before}{json.dumps(value, ensure_ascii=False)}{self.after}"
 
