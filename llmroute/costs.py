@@ -26,6 +26,8 @@ _CACHED = (
     "cache_read_input_tokens",
 )
 _CACHE_WRITES = ("prompt_tokens_details.cache_write_tokens", "cache_creation_input_tokens")
+_PROMPT_AUDIO = ("prompt_tokens_details.audio_tokens",)
+_COMPLETION_AUDIO = ("completion_tokens_details.audio_tokens",)
 _REASONING = ("completion_tokens_details.reasoning_tokens", "reasoning_tokens")
 
 
@@ -66,20 +68,22 @@ def cost_per_token(
     cached_tokens: int = 0,
     *,
     cache_write_tokens: int = 0,
+    service_tier: str | None = None,
 ) -> TokenCosts:
     """What that many tokens of `model` cost: `(prompt, completion)` in US dollars.
 
     `cached_tokens` is how many of the prompt tokens came from the provider's cache, and
-    `cache_write_tokens` how many were put there at a price of their own. A part whose price is not
-    known is `None`, never zero: so is the whole prompt when tokens were cached and the cache's
-    price is not known. No tokens cost nothing at any price.
+    `cache_write_tokens` how many were put there at a price of their own. `service_tier` is the tier
+    they were answered in (`"flex"`, `"priority"`, `"batch"`, ...); one without prices of its own
+    costs what is normal. A part whose price is not known is `None`, never zero: so is the whole
+    prompt when tokens were cached and the cache's price is not known. No tokens cost nothing at any
+    price.
     """
     info = find_model_info(model)
     if info is None:
         return TokenCosts(None, None)
-    return _costs(
-        info.prices, _Billed(prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens)
-    )
+    billed = _Billed(prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens)
+    return _costs(info.prices.for_service_tier(service_tier), billed)
 
 
 def completion_cost(
@@ -91,7 +95,8 @@ def completion_cost(
     """What an answer cost in US dollars, or `None` when a price is not known.
 
     `None` is never a free answer: that one costs 0.0. The result is a float with parts, see
-    `Cost`. `model` is the model string to charge for, by default the one of the call. A chat
+    `Cost`. `model` is the model string to charge for, by default the one of the call. The service
+    tier that the answer names counts, and audio tokens where they have a price of their own. A chat
     completion without usage is counted here if `messages` says what was asked; its cost is then
     `estimated`.
     Raises `BadRequestError` for an answer that no call produced when `model` isn't given.
@@ -104,7 +109,8 @@ def completion_cost(
     if info is None or usage is None:
         return None
     billed = _billed(usage)
-    costs = _costs(info.prices, billed)
+    tier = completion.service_tier if isinstance(completion, ChatCompletion) else None
+    costs = _costs(info.prices.for_service_tier(tier), billed)
     if costs.prompt is None or costs.completion is None:
         return None
     charges_writes = info.prices.cache_write is not None and billed.cache_write is None
@@ -118,20 +124,38 @@ class _Billed(NamedTuple):
     cached: int = 0
     cache_write: int | None = None
     """`None` when the provider does not say."""
+    prompt_audio: int = 0
+    completion_audio: int = 0
 
 
 def _costs(prices: Prices, billed: _Billed) -> TokenCosts:
     prices = prices.for_prompt(billed.prompt)
     # A provider that charges nothing apart for writing charges the normal price.
     written = (billed.cache_write or 0) if prices.cache_write is not None else 0
-    parts = (
-        _times(prices.input, max(0, billed.prompt - billed.cached - written)),
-        _times(prices.cached_input, billed.cached),
-        _times(prices.cache_write, written),
+    fresh = max(0, billed.prompt - billed.cached - written)
+    return TokenCosts(
+        _total(
+            _with_audio(fresh, billed.prompt_audio, prices.input, prices.input_audio),
+            _times(prices.cached_input, billed.cached),
+            _times(prices.cache_write, written),
+        ),
+        _with_audio(billed.completion, billed.completion_audio, prices.output, prices.output_audio),
     )
+
+
+def _with_audio(
+    tokens: int, audio: int, price: float | None, audio_price: float | None
+) -> float | None:
+    """What tokens cost of which some are audio; audio without a price of its own is like text."""
+    if audio_price is None:
+        return _times(price, tokens)
+    audio = min(audio, tokens)
+    return _total(_times(price, tokens - audio), _times(audio_price, audio))
+
+
+def _total(*parts: float | None) -> float | None:
     known = [part for part in parts if part is not None]
-    prompt = sum(known) if len(known) == len(parts) else None
-    return TokenCosts(prompt, _times(prices.output, billed.completion))
+    return sum(known) if len(known) == len(parts) else None
 
 
 def _times(price: float | None, tokens: int) -> float | None:
@@ -150,6 +174,8 @@ def _billed(usage: Usage | EmbeddingUsage) -> _Billed:
         usage.completion_tokens + _reasoning_on_top(usage),
         min(cached or 0, usage.prompt_tokens),
         _count_in(usage, _CACHE_WRITES),
+        _count_in(usage, _PROMPT_AUDIO) or 0,
+        _count_in(usage, _COMPLETION_AUDIO) or 0,
     )
 
 

@@ -96,7 +96,7 @@ def origin(url: str) -> tuple[str, str, int] | None:
         port = parts.port
     except ValueError:
         return None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         return None
     return parts.scheme, parts.hostname, port or (80 if parts.scheme == "http" else 443)
 

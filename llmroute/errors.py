@@ -120,7 +120,7 @@ class APIError(LLMRouteError):
         self.body = body
         """The answer's body, decoded if it was JSON; of more than 64 kB, the beginning as text."""
         self.attempts: tuple[AttemptRecord, ...] = ()
-        """Every try of the call, in order."""
+        """Every attempt of the call, in order."""
 
     def recast(self, kind: type[APIErrorT], message: str) -> APIErrorT:
         """An error of another class with the same facts, caused by this one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, cast, get_args
 
 from pydantic import TypeAdapter, ValidationError
@@ -128,7 +128,7 @@ def _wrong_option(name: str, value: object) -> str:
     """What is wrong with an option; `""` if nothing is. Tells no value that may be a key."""
     if name == "unsupported":
         words = " or ".join(map(repr, _UNSUPPORTED))
-        return "" if value in _UNSUPPORTED else f"unsupported={value!r:.100} must be {words}"
+        return "" if value in _UNSUPPORTED else f"unsupported={_brief(value)} must be {words}"
     kind, word = (str, "text") if name in _TEXTS else (Mapping, "mapping")
     if value is not None and not isinstance(value, kind):
         return f"{name} must be a {word}, not {type(value).__name__}"
@@ -185,7 +185,7 @@ def _check_params(
         problem = exc.errors(include_url=False)[0]
         name = ".".join(str(part) for part in problem["loc"][:1])
         raise BadRequestError(
-            f"{name}={problem['input']!r:.100}: {problem['msg']}.",
+            f"{name}={_brief(problem['input'])}: {problem['msg']}.",
             model=deployment.name,
             provider=deployment.provider,
             param=name,
@@ -204,7 +204,7 @@ def _retries(options: CallOptions) -> int:
     if retries is None:
         return DEFAULT_RETRIES
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
-        raise BadRequestError(f"num_retries={retries!r} is not a number of retries.")
+        raise BadRequestError(f"num_retries={_brief(retries)} is not a number of retries.")
     return retries
 
 
@@ -213,18 +213,31 @@ def _time_limits(options: CallOptions) -> TimeLimits:
     if timeout is None:
         return TimeLimits()
     if isinstance(timeout, TimeLimits):
-        if not all(map(_is_seconds, astuple(timeout))):
-            raise BadRequestError(
-                f"{timeout!r} must hold seconds above zero, or None for no limit."
-            )
+        for name, value in asdict(timeout).items():
+            if not _is_seconds(value):
+                raise BadRequestError(
+                    f"timeout.{name}={_brief(value)} must be seconds above zero, or None for no "
+                    "limit.",
+                    param="timeout",
+                )
         return timeout
     if hasattr(timeout, "read") and hasattr(timeout, "connect"):  # an httpx.Timeout
         return TimeLimits(connect=timeout.connect, first_token=timeout.read, idle=timeout.read)
     if not _is_seconds(timeout):
         raise BadRequestError(
-            f"timeout={timeout!r} must be a number of seconds above zero, or a TimeLimits."
+            f"timeout={_brief(timeout)} must be a number of seconds above zero, or a TimeLimits.",
+            param="timeout",
         )
     return TimeLimits(total=float(timeout))
+
+
+def _brief(value: object) -> str:
+    """A wrong value as messages show it: a number as it is, anything else by its type.
+
+    A text in the wrong argument may be a key, and a huge number cannot be written out.
+    """
+    short = isinstance(value, int | float) and -1e18 < value < 1e18
+    return repr(value) if short or value is None else f"<{type(value).__name__}>"
 
 
 def _is_seconds(value: object) -> bool:

@@ -31,7 +31,8 @@ _MAX_FACT = 200
 _LONG = 8  # characters; a shorter secret may be part of any text
 _LONGEST_WORD = 12  # characters of a secret's end that are taken for a piece of it
 
-# Headers that say nothing secret by their definition: RFC 9110, and the versions of APIs.
+# Headers that say nothing secret by their definition: RFC 9110, the versions of APIs, and the id
+# of a call that may be repeated.
 _PUBLIC_HEADERS = frozenset(
     {
         "accept",
@@ -49,6 +50,7 @@ _PUBLIC_HEADERS = frozenset(
         "date",
         "expect",
         "host",
+        "idempotency-key",
         "openai-beta",
         "te",
         "transfer-encoding",
@@ -128,12 +130,18 @@ class Secrets:
         if isinstance(value, str):
             return self._words(value)
         if isinstance(value, Mapping):
-            return {self.hide(str(key)): self._said(item) for key, item in value.items()}
+            return {self._key(str(key)): self._said(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self._said(item) for item in value]
         if isinstance(value, int | float) and not isinstance(value, bool):
             return value if self._words(str(value)) == str(value) else MASK
         return value
+
+    def _key(self, name: str) -> str:
+        """A key of an object or a header's name, which nothing cuts: only whole secrets count."""
+        for secret in self._long:
+            name = _spelled(secret).sub(MASK, name)
+        return name
 
     def _words(self, text: str) -> str:
         text = self.hide(text)
@@ -230,12 +238,15 @@ def _of_call(
 
 @functools.lru_cache(maxsize=256)
 def _in_url(url: str) -> tuple[str, ...]:
-    """User, password and query values of `url`, and its `Basic` credentials."""
+    """User, password and query values of `url`, and its `Basic` credentials.
+
+    All of what is not a URL, such as `https://user:pass/word@host`: nobody knows its parts.
+    """
     try:
         parts = urlsplit(url)
+        found = [unquote(parts.fragment)] if parts.port != 0 else [url]
     except ValueError:
-        return ()
-    found = [unquote(parts.fragment)]
+        return (url,)
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         found += () if name.lower() in _PUBLIC_QUERY else (value or name,)
     user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
@@ -265,7 +276,8 @@ def _in_header(name: str, value: str) -> Iterator[str]:
 
 @functools.lru_cache(maxsize=256)
 def _is_credential(name: str) -> bool:
-    return _CREDENTIAL.search(name.lower()) is not None
+    name = name.lower()
+    return name not in _PUBLIC_HEADERS and _CREDENTIAL.search(name) is not None
 
 
 @functools.lru_cache(maxsize=256)

@@ -49,7 +49,7 @@ class SSEDecoder:
     The time it takes grows with the bytes, not with the number of pieces they come in.
     """
 
-    __slots__ = ("_after_cr", "_data", "_name", "_rest", "_size", "_start")
+    __slots__ = ("_after_cr", "_between", "_data", "_name", "_rest", "_size", "_start")
 
     def __init__(self) -> None:
         self._rest = bytearray()
@@ -62,12 +62,31 @@ class SSEDecoder:
         """The body's first bytes while they may be a byte order mark; then `None`."""
         self._after_cr = False
         """Whether the last byte was a CR, which ended its line: an LF after it ends no other."""
+        self._between = False
+        """Whether the next byte begins an event."""
 
-    def feed(self, piece: bytes) -> Iterator[Event]:
+    def feed(self, piece: bytes) -> Iterable[Event]:
         """The events that `piece` completes. Take all of them before the next piece is fed.
 
         Raises `APIResponseValidationError` when one event exceeds `MAX_EVENT_BYTES`.
         """
+        # One event of one line, as most pieces are that come from a server which is writing.
+        if (
+            self._between
+            and piece.startswith(b"data: ")
+            and piece.find(b"\n") == len(piece) - 2
+            and piece.endswith(b"\n\n")
+            and b"\r" not in piece
+            and len(piece) <= MAX_EVENT_BYTES
+        ):
+            return (Event("message", piece[6:-2]),)
+        return self._events(piece)
+
+    def flush(self) -> Iterable[Event]:
+        """The event that the end of the body completes: one whose blank line is missing."""
+        return self._events(b"\n\n")
+
+    def _events(self, piece: bytes) -> Iterator[Event]:
         if self._start is not None:
             piece = self._start + piece
             if len(piece) < len(_BOM) and _BOM.startswith(piece):
@@ -84,24 +103,25 @@ class SSEDecoder:
             lines[0] = bytes(self._rest)
             self._rest.clear()
         for line in lines:
-            if line:
-                self._size += len(line) + 1
-                if self._size > MAX_EVENT_BYTES:
-                    raise _too_large()
-                if (event := self._field(line)) is not None:
-                    yield event
+            if not line:
+                if data := self._data:
+                    yield Event(self._name, data[0] if len(data) == 1 else b"\n".join(data))
+                    self._data = []
+                self._name, self._size = "message", 0
                 continue
-            if data := self._data:
-                yield Event(self._name, data[0] if len(data) == 1 else b"\n".join(data))
-                self._data = []
-            self._name, self._size = "message", 0
+            self._size += len(line) + 1
+            if self._size > MAX_EVENT_BYTES:
+                raise _too_large()
+            if line.startswith(b"data:"):
+                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+            elif line.startswith(b"event:"):
+                self._name = line[6:].strip().decode("utf-8", "replace")
+            elif line.lstrip().startswith(b"{"):
+                yield Event(BARE_LINE, line)
         self._rest += rest
         if self._size + len(self._rest) > MAX_EVENT_BYTES:
             raise _too_large()
-
-    def flush(self) -> Iterator[Event]:
-        """The event that the end of the body completes: one whose blank line is missing."""
-        return self.feed(b"\n\n")
+        self._between = not (self._size or self._rest or self._after_cr)
 
     def _unify_line_ends(self, piece: bytes) -> bytes:
         if self._after_cr and piece:
@@ -111,16 +131,6 @@ class SSEDecoder:
             return piece
         self._after_cr = piece.endswith(b"\r")
         return piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-
-    def _field(self, line: bytes) -> Event | None:
-        """Takes a line that is not empty; the event, where it is one of its own."""
-        if line.startswith(b"data:"):
-            self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
-        elif line.startswith(b"event:"):
-            self._name = line[6:].strip().decode("utf-8", "replace")
-        elif line.lstrip().startswith(b"{"):
-            return Event(BARE_LINE, line)
-        return None
 
 
 class BodySplitter:

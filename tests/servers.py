@@ -33,6 +33,13 @@ class Pause(Step):
         self.seconds = seconds
 
 
+@dataclass
+class Drip(Step):
+    """Sends the same bytes every few hundredths of a second until the client goes away."""
+
+    data: bytes
+
+
 Answer = Sequence[bytes | Step]
 """What to do after one request."""
 
@@ -152,6 +159,11 @@ class ScriptedServer:
             elif isinstance(step, Pause):
                 if select.select([self._stopping], [], [], step.seconds)[0]:
                     return False
+            elif isinstance(step, Drip):
+                while not select.select([connection, self._stopping], [], [], 0.03)[0]:
+                    connection.sendall(step.data)
+                self.gone.set()
+                return False
             elif step is RESET:
                 linger = struct.pack("ii", 1, 0)  # on, zero seconds: closing sends RST
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

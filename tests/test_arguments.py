@@ -226,6 +226,21 @@ def test_a_spoken_answer_goes_back_by_its_id() -> None:
     assert sent == {"role": "assistant", "audio": {"id": "audio-1"}, "content": None}
 
 
+@pytest.mark.parametrize("as_object", [True, False])
+def test_chat_job_leaves_out_the_empty_fields_that_a_gateway_filled_in(as_object: bool) -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    said = Message.model_validate(
+        {
+            "content": "",
+            "audio": {"id": "", "data": "", "expires_at": 0, "transcript": ""},
+            "tool_calls": [{**call, "custom": {"name": "", "input": ""}}],
+        }
+    )
+    message = said if as_object else said.model_dump()
+    (sent,) = chat_job("openai/m", [message], False, {"api_base": NOWHERE}).request.messages
+    assert sent == {"role": "assistant", "content": "", "tool_calls": [call]}
+
+
 def test_messages_of_other_kinds() -> None:
     from openai.types.chat import ChatCompletionMessage
 

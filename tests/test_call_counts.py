@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 from collections.abc import Callable
@@ -59,11 +60,14 @@ def _count(run: Callable[[], object]) -> int:
         nonlocal calls
         calls += event == "call"
 
+    gc.collect()  # what earlier tests have left has callbacks of its own
+    gc.disable()
     sys.setprofile(profile)
     try:
         run()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return calls
 
 

@@ -316,6 +316,26 @@ def test_retries_wait_as_long_as_the_server_asks(
     assert [a.waited for a in got.call_info.attempts] == [0.0, seconds]
 
 
+def test_a_redirect_of_a_post_names_the_new_path(call: Call) -> None:
+    with (
+        ScriptedServer(answer(301, {}, "location: ./completions/")) as server,
+        pytest.raises(llmroute.APIStatusError) as caught,
+    ):
+        call(api_base=f"{server.url}/v1/chat")
+    assert f"redirects to {server.url}/v1/chat/chat/completions/, and" in caught.value.message
+    assert "another server" not in caught.value.message
+
+
+def test_a_stream_that_begins_with_an_error_is_explained_once(stream: Call) -> None:
+    refused = {"error": {"message": "Who are you?", "code": 401}}
+    with (
+        ScriptedServer(sse(events(refused))) as server,
+        pytest.raises(llmroute.AuthenticationError) as caught,
+    ):
+        stream(api_base=server.url)
+    assert caught.value.message.count("No key was sent") == 1
+
+
 RETRY_INFO = {
     "error": {
         "code": 429,

@@ -265,9 +265,10 @@ def test_expected_choices(request_: Request, dropped: tuple[str, ...], expected:
 
 def test_warn_of_missing_choices() -> None:
     whole = assembled(chunk(piece(content="x", finish="stop")))
-    with pytest.warns(MissingChoicesWarning, match="1 of the 3 choices"):
-        warn_of_missing(whole, chat(params={"n": 3}))
-    warn_of_missing(whole, chat(params={"n": 3}), dropped=("n",))
+    with pytest.warns(MissingChoicesWarning, match="m has 1 of the 3 choices") as caught:
+        warn_of_missing(whole, 3)
+    assert caught[0].filename == __file__
+    warn_of_missing(whole, 1)
 
 
 def test_completion_invents_no_end() -> None:

@@ -27,6 +27,26 @@ MODELS = {
             "tiers": [{"min_prompt_tokens": 200_000, "input": 3, "output": 6}],
         },
     },
+    "cost-test/audio": {
+        "mode": "chat",
+        "prices": {"input": 2, "input_audio": 40, "output": 8, "output_audio": 80},
+    },
+    "cost-test/flex": {
+        "mode": "chat",
+        "prices": {
+            "input": 2,
+            "cached_input": 1,
+            "output": 8,
+            "service_tiers": [
+                {
+                    "service_tier": "flex",
+                    "input": 1,
+                    "output": 4,
+                    "tiers": [{"min_prompt_tokens": 200_000, "input": 3, "output": 6}],
+                }
+            ],
+        },
+    },
     "cost-test/unknown": {"mode": "chat"},
     "cost-test/fees": {
         "mode": "chat",
@@ -94,6 +114,41 @@ def test_cost_per_token(
 def test_cache_writes_have_their_own_price() -> None:
     costs = cost_per_token("cost-test/cached", 1_000_000, 0, 0, cache_write_tokens=1_000_000)
     assert costs.prompt == 2.5
+
+
+@pytest.mark.parametrize(
+    ("tier", "tokens", "expected"),
+    [
+        ("flex", (100_000, 100_000), (0.1, 0.4)),
+        ("flex", (200_000, 100_000), (0.6, 0.6)),
+        ("flex", (100_000, 100_000, 1), (None, 0.4)),
+        ("default", (100_000, 100_000), (0.2, 0.8)),
+        ("priority", (100_000, 100_000), (0.2, 0.8)),
+        (None, (100_000, 100_000), (0.2, 0.8)),
+    ],
+)
+def test_cost_per_token_takes_the_prices_of_the_service_tier(
+    tier: str | None, tokens: tuple[int, ...], expected: tuple[float | None, float]
+) -> None:
+    prompt, answer = cost_per_token("cost-test/flex", *tokens, service_tier=tier)
+    assert prompt == (pytest.approx(expected[0]) if expected[0] is not None else None)
+    assert answer == pytest.approx(expected[1])
+
+
+def test_completion_cost_takes_the_service_tier_that_the_answer_names() -> None:
+    answer = completion(used(100_000, 100_000))
+    answer.service_tier = "flex"
+    assert completion_cost(answer, model="cost-test/flex") == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [("cost-test/audio", 0.9 * 2 + 0.1 * 40 + 0.6 * 8 + 0.4 * 80), ("cost-test/plain", 2 + 8)],
+)
+def test_completion_cost_charges_audio_where_it_has_a_price(model: str, expected: float) -> None:
+    usage = used(1_000_000, 1_000_000, audio_tokens=100_000)
+    usage["completion_tokens_details"] = {"audio_tokens": 400_000}
+    assert completion_cost(completion(usage), model=model) == pytest.approx(expected)
 
 
 def test_a_cost_is_a_float_with_parts() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from collections.abc import Iterator
 
@@ -11,8 +12,17 @@ from hypothesis import given, strategies as st
 
 from llmroute import errors
 from llmroute.deployments import Deployment
-from llmroute.providers.failures import retry_after, status_error, stream_error
+from llmroute.providers.failures import (
+    choice_error,
+    event_error,
+    not_understood,
+    retry_after,
+    status_error,
+    stream_error,
+    tell_redirect,
+)
 from llmroute.providers.gateways import GATEWAYS
+from llmroute.providers.words import words
 from llmroute.types.call_info import AttemptRecord
 from llmroute.types.chat import ChatCompletion
 from llmroute.types.chat_request import ChatRequest
@@ -35,7 +45,7 @@ BY_STATUS = {
 
 
 @pytest.mark.parametrize("status", [*range(300, 600), 777])
-def test_every_status_has_its_class(status: int) -> None:
+def test_status_error_has_the_class_of_its_status(status: int) -> None:
     error = status_error(status, {}, b"")
     if status in BY_STATUS:
         assert type(error) is BY_STATUS[status]
@@ -62,7 +72,7 @@ def test_every_status_has_its_class(status: int) -> None:
         (429, {"code": "insufficient_quota"}, errors.RateLimitError),
     ],
 )
-def test_a_code_decides_within_the_callers_faults_and_wording_never_does(
+def test_status_error_is_classed_by_code_and_never_by_wording(
     status: int, error: dict[str, object], expected: type[errors.APIError]
 ) -> None:
     body = repr({"error": error}).replace("'", '"').encode()
@@ -79,6 +89,37 @@ def test_a_code_decides_within_the_callers_faults_and_wording_never_does(
         (b'{"detail": "fastapi"}', "fastapi"),
         (b'{"message": "mistral"}', "mistral"),
         (b'[{"error": {"message": "gemini", "status": "X"}}]', "gemini"),
+        (b'{"code": 40013, "message": "siliconflow", "success": false}', "siliconflow"),
+        (b'{"success": false, "errors": [{"code": 1, "message": "cloudflare"}]}', "cloudflare"),
+        (b'{"errors": ["one", {"detail": "two"}]}', "one; two"),
+        (b'{"errors": {"model": ["unknown"], "n": "too large"}}', "model: unknown; n: too large"),
+        (b'{"code": 500, "msg": "zhipu", "success": false}', "zhipu"),
+        (b'{"error": {"code": "1302", "message": "zhipu"}}', "zhipu"),
+        (b'{"base_resp": {"status_code": 1004, "status_msg": "minimax"}}', "minimax"),
+        (b'{"error": "Bad Request", "message": ["nest", "js"]}', "Bad Request: nest; js"),
+        (b'{"error": "invalid_client", "error_description": "o"}', "invalid_client: o"),
+        (b'{"error_code": 17, "error_msg": "baidu"}', "baidu"),
+        (
+            b'{"detail": [{"loc": ["body", "n"], "msg": "is low"}, {"loc": ["q"], "msg": "no"}]}',
+            "body.n: is low; q: no",
+        ),
+        (b'{"object": "error", "message": {"detail": [{"msg": "mistral"}]}}', "mistral"),
+        (
+            b'{"type": "about:blank", "title": "Gone", "detail": "rfc 9457", "status": 502}',
+            "rfc 9457",
+        ),
+        (
+            b'{"error": {"message": "Provider returned error", "metadata": {"raw": "busy"}}}',
+            "Provider returned error: busy",
+        ),
+        (
+            b'{"error": {"message": "no", "metadata": {"raw": "{\\"error\\": \\"q\\"}"}}}',
+            "no: q",
+        ),
+        (b'{"error": {"message": "no", "metadata": {"raw": {"detail": "full"}}}}', "no: full"),
+        (b'{"error": {"message": "cut off here', "cut off here"),
+        (b'{"error": {"status": 1}}', '{"error":{"status":1}}'),
+        (b'{"a": null, "b": true}', '{"a":null,"b":true}'),
         (b"plain text", "plain text"),
         (b"<html>502</html>", "<html>502</html>"),
         (b"\xff\xfe", "��"),
@@ -88,17 +129,29 @@ def test_a_code_decides_within_the_callers_faults_and_wording_never_does(
         (b"null", "null"),
     ],
 )
-def test_the_message_is_the_providers_wherever_it_put_it(body: bytes, message: str) -> None:
-    assert str(status_error(502, {}, body)) == f"502: {message}"
+def test_status_error_has_the_providers_words(body: bytes, message: str) -> None:
+    error = status_error(502, {}, body)
+    assert str(error) == f"502: {message}"
+    assert error.provider_message == ("" if message == "the answer has no body" else message)
 
 
-def test_what_the_answer_tells_is_on_the_error() -> None:
+def test_status_error_carries_what_the_answer_says() -> None:
     body = b'{"error": {"message": "m", "code": "c", "param": "p", "type": "t"}}'
     headers = {"x-request-id": "r-1", "retry-after": "7"}
     error = status_error(429, headers, body)
     assert (error.code, error.param, error.request_id, error.retry_after) == ("c", "p", "r-1", 7.0)
+    assert error.type == "t"
     assert error.headers == headers
     assert error.body == {"error": {"message": "m", "code": "c", "param": "p", "type": "t"}}
+
+
+def test_words_are_not_looked_for_in_the_depths() -> None:
+    payload: object = {"message": "deep"}
+    for _ in range(100):
+        payload = [{"error": payload}]
+    assert words(payload) == ""
+    assert words(payload, otherwise=True).startswith('[{"error":[{"error":')
+    assert words({"error": {"error": {"message": "near"}}}) == "near"
 
 
 @given(st.binary(max_size=200), st.integers(300, 599))
@@ -136,6 +189,32 @@ def test_retry_after_in_every_form(headers: dict[str, str], seconds: float | Non
     assert retry_after(headers) == seconds
 
 
+RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
+
+
+@pytest.mark.parametrize(
+    ("details", "seconds"),
+    [
+        ([{"@type": RETRY_INFO, "retryDelay": "39.5s"}], 39.5),
+        ([{"@type": RETRY_INFO, "retryDelay": "39s"}], 39.0),
+        ([{"@type": "x/google.rpc.Help"}, 1, {"@type": RETRY_INFO, "retryDelay": "0.1s"}], 0.1),
+        ([{"@type": RETRY_INFO, "retryDelay": "39.5"}], None),
+        ([{"@type": RETRY_INFO, "retryDelay": "-1s"}], None),
+        ([{"@type": RETRY_INFO, "retryDelay": "\u0663s"}], None),
+        ([{"@type": RETRY_INFO, "retryDelay": {"seconds": 3}}], None),
+        ([{"@type": RETRY_INFO}], None),
+        ([{"@type": "x/google.rpc.QuotaFailure", "retryDelay": "3s"}], None),
+        ({"retryDelay": "3s"}, None),
+        (None, None),
+    ],
+)
+def test_retry_after_in_googles_body(details: object, seconds: float | None) -> None:
+    body = json.dumps({"error": {"message": "m", "details": details}}).encode()
+    assert status_error(429, {}, body).retry_after == seconds
+    assert status_error(429, {}, b"[" + body + b"]").retry_after == seconds
+    assert status_error(429, {"retry-after": "7"}, body).retry_after == 7.0
+
+
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_retry_after_is_a_wait_or_none(value: str, date: str) -> None:
     seconds = retry_after({"retry-after": value, "date": date})
@@ -152,17 +231,143 @@ def test_any_retry_after_is_a_wait_or_none(value: str, date: str) -> None:
         ({"error": {"message": "x", "code": 200}}, errors.InternalServerError),
         ({"title": "Too Many", "detail": "x", "status": 429}, errors.RateLimitError),
         ({"object": "error", "message": "x", "code": 400}, errors.BadRequestError),
+        ({"error": {"message": "x", "code": "\u00b2\u00b2\u00b2"}}, errors.InternalServerError),
+        ({"error": {"message": "x", "code": "\u0664\u0662\u0669"}}, errors.InternalServerError),
+        ({"error": {"message": "x", "code": "429"}}, errors.RateLimitError),
+        ({"error": {"message": "x", "code": True}}, errors.InternalServerError),
+        ({"error": {"message": "x", "code": 1302}}, errors.InternalServerError),
+        ({"error": {"message": "x", "type": "invalid_request_error"}}, errors.BadRequestError),
+        ({"error": {"code": "rate_limit_exceeded", "message": "x"}}, errors.RateLimitError),
+        ({"error": {"status": "UNAVAILABLE", "message": "x"}}, errors.ServiceUnavailableError),
+        (
+            {"error": {"code": "context_length_exceeded", "message": "x"}},
+            errors.ContextWindowExceededError,
+        ),
+        ({"type": "error", "error": {"type": "overloaded_error"}}, errors.ServiceUnavailableError),
+        ({"code": 401, "message": "x", "success": False}, errors.AuthenticationError),
+        (
+            {"success": False, "errors": [{"code": 403, "message": "x"}]},
+            errors.PermissionDeniedError,
+        ),
+        ({"success": False, "id": "1", "model": "m"}, errors.InternalServerError),
+        ({"message": "x", "choices": []}, None),
+        ({"base_resp": {"status_code": 1004, "status_msg": "x"}}, errors.InternalServerError),
+        ({"base_resp": {"status_code": 0, "status_msg": ""}, "choices": []}, None),
+        ({"message": "x"}, errors.InternalServerError),
+        ({"msg": "x", "code": 429}, errors.RateLimitError),
+        ({"detail": "x"}, errors.InternalServerError),
+        ({"detail": [{"msg": "x"}]}, errors.InternalServerError),
+        ({"errors": ["x"]}, errors.InternalServerError),
+        ({"errors": [], "choices": []}, None),
+        ([{"error": {"message": "x", "code": 429}}], errors.RateLimitError),
+        ({"message": {"role": "assistant", "content": "x"}}, None),
+        ({"model": "m", "message": "x", "done": True}, None),
+        ({"type": "ping"}, None),
+        ({"status": "processing"}, None),
+        ({}, None),
         ({"error": None, "choices": []}, None),
         ({"choices": []}, None),
         ([], None),
         ("error", None),
     ],
 )
-def test_an_event_of_a_stream_can_be_an_error(
+def test_stream_error_knows_an_error_in_every_shape(
     payload: object, expected: type[errors.APIError] | None
 ) -> None:
     error = stream_error(payload)
     assert (type(error) if error else None) is expected
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected", "message"),
+    [
+        ({"error": {"code": 502, "message": "died"}}, errors.BadGatewayError, "502: died"),
+        ({"error": {"code": 400, "message": "a"}}, errors.BadRequestError, "400: a"),
+        ({"error": "died", "finish_reason": "error"}, errors.InternalServerError, "500: died"),
+        (
+            {"finish_reason": "error", "delta": {}},
+            errors.InternalServerError,
+            "500: The choice ended with an error.",
+        ),
+        (
+            {"error": {"code": 429, "message": "no", "metadata": {"raw": "slow down"}}},
+            errors.RateLimitError,
+            "429: no: slow down",
+        ),
+        ({"error": None, "finish_reason": "stop"}, None, ""),
+        ({"delta": {"content": "error"}}, None, ""),
+    ],
+)
+def test_choice_error_is_classed_by_its_code(
+    choice: dict[str, object], expected: type[errors.APIError] | None, message: str
+) -> None:
+    error = choice_error(choice)
+    assert (type(error) if error else None) is expected
+    assert error is None or error.message == message
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"worker died", "500: worker died"),
+        (b'{"error": {"message": "busy", "code": 503}}', "503: busy"),
+        (b'{"code": 429}', '429: {"code":429}'),
+        (b"", "500: the answer has no body"),
+    ],
+)
+def test_event_error_is_an_error_whatever_its_data_is(data: bytes, message: str) -> None:
+    assert event_error(data).message == message
+
+
+def test_not_understood_adds_the_words_if_there_are_any() -> None:
+    error = not_understood("No.", b"worker died", provider="openai", model="openai/m")
+    assert (error.message, error.provider_message) == ("No. It says: worker died", "worker died")
+    assert (error.provider, error.model, error.body) == ("openai", "openai/m", "worker died")
+    assert not_understood("No.", b'{"choices": 1}').message == "No."
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "expected"),
+    [
+        (302, "https://other.example/v1?key=k", "https://other.example/v1, which is another serv"),
+        (307, "https://u:p@other.example/", "https://other.example/, which is another server"),
+        (307, "http://host/v1/b", "which is another server"),
+        (308, "/loop", "again and again, at last to https://host/loop. Check api_base="),
+        (301, "./b/", "to https://host/v1/b/, and after a 301 a request's body is not sent again"),
+        (303, "https://host:443/login", "to https://host:443/login, and after a 303"),
+        (302, "http://[", "to no URL"),
+    ],
+)
+def test_tell_redirect_says_where_it_leads(status: int, location: str, expected: str) -> None:
+    error = status_error(status, {"location": location}, b"")
+    error.url = "https://host/v1/a"
+    tell_redirect(error)
+    assert error.message.startswith(f"{status}: the server redirects")
+    assert expected in error.message
+    assert "p@" not in error.message
+    assert "key=" not in error.message
+
+
+@pytest.mark.parametrize(("status", "headers"), [(400, {"location": "/a"}), (302, {})])
+def test_tell_redirect_leaves_other_errors(status: int, headers: dict[str, str]) -> None:
+    error = status_error(status, headers, b"no")
+    error.url = "https://host/v1/a"
+    tell_redirect(error)
+    assert error.message == f"{status}: no"
+
+
+@pytest.mark.parametrize("given", ["total", "connect", "first_token", "idle", "read", "timeout"])
+def test_timeout_with_a_limit_names_time_limits(given: str) -> None:
+    with pytest.raises(TypeError, match=f"TimeLimits\\({given}="):
+        errors.Timeout(**{given: 5})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="TimeLimits"):
+        errors.Timeout(5.0)  # type: ignore[arg-type]
+
+
+def test_timeout_is_the_error_of_a_time_limit() -> None:
+    assert errors.Timeout is errors.APITimeoutError
+    error = errors.Timeout("late", model="p/m")
+    assert (error.message, error.model, error.status_code) == ("late", "p/m", 408)
 
 
 def classes(base: type[errors.LLMRouteError]) -> Iterator[type[errors.LLMRouteError]]:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import llmroute
+from llmroute import TimeLimits
 from llmroute.testing.llama_api import LlamaAPIEmulator
 from llmroute.testing.openai_api import OpenAIServer
 
@@ -151,9 +152,29 @@ def test_messages_that_are_none(messages: Any, call: Call) -> None:
 @pytest.mark.parametrize(
     "base", ["localhost:8080", "//h", "http://", "http://h:99999", "http://[::1", "ftp://h"]
 )
-def test_a_base_url_that_is_none(base: str, call: Call) -> None:
+def test_a_wrong_base_url_is_named_without_showing_it(base: str, call: Call) -> None:
     told = failing(llmroute.BadRequestError, call, "openai/m", "Hi", api_base=base, api_key="k")
-    assert repr(base.rstrip("/")) in told
+    shown = "api_base (ftp://h ...)" if base == "ftp://h" else "api_base"
+    assert f"{shown} is not a URL to call: it must begin with http:// or https://" in told
+
+
+@pytest.mark.parametrize("name", ["timeout", "temperature", "unsupported", "seed"])
+def test_a_key_in_the_wrong_argument_is_not_shown(name: str, call: Call) -> None:
+    key = "sk-in-the-wrong-place"
+    told = failing(llmroute.BadRequestError, call, "openai/m", "Hi", api_key="k", **{name: key})
+    assert f"{name}=<str>" in told
+    assert key not in told
+
+
+@pytest.mark.parametrize(
+    "timeout",
+    [TimeLimits(idle=-1), -1, 10**5000, True, float("nan")],
+    ids=["idle", "negative", "huge", "true", "nan"],
+)
+def test_a_wrong_time_limit_is_named(timeout: Any, call: Call) -> None:
+    told = failing(llmroute.BadRequestError, call, "openai/m", "Hi", api_key="k", timeout=timeout)
+    assert "timeout" in told
+    assert "seconds above zero" in told
 
 
 def test_nothing_listens(call: Call) -> None:

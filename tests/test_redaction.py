@@ -60,6 +60,10 @@ def test_hide_leaves_words_that_a_secret_begins_or_ends_with(secret: str, said: 
     assert Secrets([secret]).hide(f"{said}: {secret}") == f"{said}: {MASK}"
 
 
+def test_hide_knows_a_blank_as_forms_write_it() -> None:
+    assert Secrets(["two words of it"]).hide("p=two+words+of+it&q=1") == "p=***&q=1"
+
+
 def test_hide_takes_the_longest_secret_first() -> None:
     assert Secrets(["tenant-1", "tenant-1-key-2"]).hide("tenant-1-key-2 tenant-1") == "*** ***"
 
@@ -116,6 +120,8 @@ def test_hide_in_headers_hides_in_names_and_values() -> None:
         ({"urls": [None, f"https://h/v1?key={quote(KEY, safe='')}"]}, KEY),
         ({"urls": [f"https://h/v1?{quote(KEY, safe='')}"]}, KEY),
         ({"urls": [f"https://h/v1#{quote(KEY, safe='')}"]}, KEY),
+        ({"urls": [f"https://user:pass/{KEY}@h"]}, f"https://user:pass/{KEY}@h"),
+        ({"urls": ["https://user:password@[::1"]}, "https://user:password@[::1"),
     ],
 )
 def test_of_call_finds_each_secret(given: dict[str, Any], secret: str) -> None:
@@ -129,9 +135,9 @@ def test_of_call_finds_each_secret(given: dict[str, Any], secret: str) -> None:
         {"api_key": None, "urls": [None], "extra_headers": {}, "headers": {}},
         {"api_key": "", "headers": {"authorization": "Bearer "}},
         {"extra_headers": {"Accept": "application/json", "user-agent": "my-program/1"}},
+        {"headers": {"idempotency-key": "0123456789abcdef"}},
         {"headers": {"http-referer": "https://me.example/page", "content-type": "text/plain-old"}},
         {"urls": ["https://host.example/v1/path?api-version=2024-02-01-preview"]},
-        {"urls": ["https://user:pass@[::1"]},
     ],
 )
 def test_of_call_takes_nothing_else(given: dict[str, Any]) -> None:

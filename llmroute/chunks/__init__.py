@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Iterable
 from typing import Any, TypeVar, overload
 
-from ..errors import StreamInterruptedError
 from ..types.call_info import Answer
 from ..types.chat import ChatCompletion
 from ..types.chat_chunk import ChatCompletionChunk
@@ -17,6 +15,12 @@ from .assembler import Assembler as Assembler
 from .chat import ChatAssembler, as_chunk as chat_chunk
 from .decoder import Chunk as Chunk, Decoder as Decoder
 from .text import TextAssembler
+from .wholeness import (
+    MissingChoicesWarning as MissingChoicesWarning,
+    check_whole as check_whole,
+    expected_choices as expected_choices,
+    warn_of_missing as warn_of_missing,
+)
 
 EventT = TypeVar("EventT")
 
@@ -32,15 +36,6 @@ def assembler(request: Request, dropped: Collection[str] = ()) -> Assembler[Any,
     options = request.params.get("stream_options") or {}
     kind = ChatAssembler if request.operation == "chat" else TextAssembler
     return kind(expected_choices(request, dropped), bool(options.get("include_usage")))
-
-
-def expected_choices(request: Request, dropped: Collection[str] = ()) -> int:
-    """How many choices an answer should have: `n`, for each of the prompts."""
-    n = None if "n" in dropped else request.extra_body.get("n", request.params.get("n"))
-    expected = n if isinstance(n, int) and n > 0 else 1
-    if isinstance(request, TextRequest) and not isinstance(request.prompt, str):
-        expected *= sum(not isinstance(prompt, int) for prompt in request.prompt) or 1
-    return expected
 
 
 @overload
@@ -68,29 +63,3 @@ def assembled(
     check_whole(decoder, collected)
     answer: Answer = collected.completion()
     return answer
-
-
-def check_whole(decoder: Decoder[Any], collected: Assembler[Any, Any]) -> None:
-    """Raises `StreamInterruptedError` if a stream that is over is not whole."""
-    if decoder.is_whole:
-        return
-    missing = collected.missing(marked=decoder.done, needs_reasons=decoder.needs_reasons)
-    if missing:
-        raise StreamInterruptedError(f"The stream ended too early: {missing}.")
-
-
-def warn_of_missing(answer: Answer, request: Request, dropped: Collection[str] = ()) -> None:
-    """Warns if a whole answer has fewer choices than were asked for."""
-    if not isinstance(answer, ChatCompletion | TextCompletion):
-        return
-    expected, came = expected_choices(request, dropped), len(answer.choices)
-    if came < expected:
-        warnings.warn(
-            f"The answer of {request.model} has {came} of the {expected} choices asked for.",
-            MissingChoicesWarning,
-            stacklevel=2,
-        )
-
-
-class MissingChoicesWarning(UserWarning):
-    """An answer has fewer choices than were asked for."""

@@ -20,6 +20,8 @@ ChoiceT = TypeVar("ChoiceT", bound="ChoiceState")
 class Assembler(Protocol[ChunkT_contra, AnswerT_co]):
     """Collects the chunks of one stream."""
 
+    expected: int
+    """How many choices were asked for."""
     spoke: bool
     """Whether a chunk has said something."""
     says_something: bool
@@ -61,8 +63,7 @@ class ChoiceAssembler(Generic[ChoiceT]):
     def __init__(self, expected: int = 1, shows_usage: bool = False) -> None:
         self.spoke = False
         self.says_something = False
-        self._expected = expected
-        """How many choices were asked for."""
+        self.expected = expected
         self._shows_usage = shows_usage
         """Whether the caller asked to see the chunk that carries the usage."""
         self._choices: dict[int, ChoiceT] = {}
@@ -76,7 +77,7 @@ class ChoiceAssembler(Generic[ChoiceT]):
         """See `Assembler.settled`."""
         if self._usage is None or self._unfinished or self._went_on is not None:
             return False
-        enough = len(self._choices) >= self._expected
+        enough = len(self._choices) >= self.expected
         return enough and not any(choice.in_one_piece for choice in self._choices.values())
 
     def missing(self, *, marked: bool, needs_reasons: bool = True) -> str | None:
@@ -88,8 +89,8 @@ class ChoiceAssembler(Generic[ChoiceT]):
             return f"choice {index} has no finish reason"
         if self._went_on is not None and not marked:
             return f"choice {self._went_on} went on after its finish reason, without an end"
-        if len(self._choices) < self._expected:
-            return f"only {len(self._choices)} of {self._expected} choices came"
+        if len(self._choices) < self.expected:
+            return f"only {len(self._choices)} of {self.expected} choices came"
         return None
 
     def _begin(self, index: int, choice: ChoiceT) -> ChoiceT:
@@ -99,7 +100,7 @@ class ChoiceAssembler(Generic[ChoiceT]):
         return choice
 
     def _account(
-        self, piece: ChunkChoice | TextChoice, choice: ChoiceT, *, says: bool, is_new: bool
+        self, piece: ChunkChoice | TextChoice, choice: ChoiceT, says: bool, is_new: bool
     ) -> None:
         """Notes what a piece of a choice did to it: whether it said something, and ended it."""
         reason = piece.finish_reason

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..types.chat import ChatCompletion, ChoiceLogprobs
-from ..types.chat_chunk import ChatCompletionChunk, ChunkChoice, Delta, ToolCallDelta
+from ..types.chat_chunk import ChatCompletionChunk, Delta, ToolCallDelta
 from ..types.lenient import validate_leniently
 from .assembler import ChoiceAssembler, ChoiceState
 from .calls import CallPieces
@@ -39,14 +39,21 @@ class ChatAssembler(ChoiceAssembler[_Choice]):
         if self._first is None:
             self._first = chunk
         self.says_something = False
-        for choice in chunk.choices:
-            self._add_choice(choice)
+        choices = chunk.choices
+        for piece in choices:
+            choice = self._choices.get(piece.index)
+            is_new = choice is None
+            if choice is None:
+                choice = self._begin(piece.index, _Choice())
+            says = _add_delta(choice, piece.delta)
+            self._account(piece, choice, says, is_new)
         usage = chunk.usage
         if usage is not None:
             self._usage, self.says_something = usage, True
+        if self.says_something:
+            self.spoke = True
         self._add_rest(chunk)
-        self.spoke = self.spoke or self.says_something
-        return bool(chunk.choices) or self._shows_usage or usage is None
+        return bool(choices) or self._shows_usage or usage is None
 
     def completion(self) -> ChatCompletion:
         """See `Assembler.completion`."""
@@ -61,15 +68,6 @@ class ChatAssembler(ChoiceAssembler[_Choice]):
         if self._usage is not None:
             payload["usage"] = self._usage
         return validate_leniently(ChatCompletion, payload)
-
-    def _add_choice(self, piece: ChunkChoice) -> None:
-        index = piece.index
-        choice = self._choices.get(index)
-        is_new = choice is None
-        if choice is None:
-            choice = self._begin(index, _Choice())
-        says = _add_delta(choice, piece.delta)
-        self._account(piece, choice, says=says, is_new=is_new)
 
     def _add_rest(self, chunk: ChatCompletionChunk) -> None:
         rest = self._rest
@@ -97,8 +95,9 @@ def as_chunk(answer: ChatCompletion) -> ChatCompletionChunk:
 def _add_delta(choice: _Choice, delta: Delta) -> bool:
     """Takes the next piece of a choice; whether it says something."""
     says = False
-    if delta.content:
-        choice.content.append(delta.content)
+    content = delta.content
+    if content:
+        choice.content.append(content)
         says = True
     if delta.reasoning_content:
         choice.reasoning.append(delta.reasoning_content)

@@ -61,7 +61,7 @@ class TextAssembler(ChoiceAssembler[_Choice]):
         if choice is None:
             choice = self._begin(piece.index, _Choice())
         choice.text.append(piece.text)
-        self._account(piece, choice, says=bool(piece.text), is_new=is_new)
+        self._account(piece, choice, bool(piece.text), is_new)
 
 
 def _choice(index: int, choice: _Choice) -> dict[str, Any]:

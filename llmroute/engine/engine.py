@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -21,6 +22,7 @@ from .interrupt import Interrupt
 from .job import Job, as_ours
 from .memory import window as context_size
 from .memory.limit import Limit, check_allowed, memory_limit, needed_bytes
+from .memory.parallel import choose_parallel
 from .model import model
 from .options.load import LoadOptions, idle_seconds
 
@@ -46,6 +48,8 @@ class Engine:
         """`make_room(engine, bytes, limit)` waits until other models leave it so many."""
         self.path = path
         self.options = options
+        self.chosen = options
+        """`options`, and once the model is loaded what they left open: window, answers at once."""
         self.n_ctx: int | None = None
         """The context window, in tokens; `None` until the model is loaded."""
         self.error: LLMRouteError | None = None
@@ -196,12 +200,13 @@ class Engine:
         with _loading:
             header = read_header(self.path, self.options.kv_overrides)
             limit = memory_limit()
-            self._reserve(needed_bytes(header, self.options, self.options.n_ctx or 0), limit)
-            n_ctx = context_size.choose(header, self.options, limit.size)
-            size = needed_bytes(header, self.options, n_ctx)
+            options = replace(self.options, n_parallel=choose_parallel(header, self.options))
+            self._reserve(needed_bytes(header, options, options.n_ctx or 0), limit)
+            n_ctx = context_size.choose(header, options, limit.size)
+            size = needed_bytes(header, options, n_ctx)
             self._reserve(size, limit)
             flag = native.Flag()
-            loaded = model.load(header, self.options, n_ctx, flag, self._go_on)
+            loaded = model.load(header, options, n_ctx, flag, self._go_on)
             try:
                 drafts = load_drafts(loaded, flag, self._interrupt, self._go_on)
             except BaseException:  # whatever it is, the weights must not stay behind
@@ -209,6 +214,7 @@ class Engine:
                 raise
             self.size = size
         self.n_ctx = loaded.window
+        self.chosen = replace(options, n_ctx=loaded.window)
         return loaded, drafts, flag
 
     def _reserve(self, size: int, limit: Limit) -> None:

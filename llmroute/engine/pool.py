@@ -1,4 +1,4 @@
-"""The models loaded in this process: one engine per file and load options, shared by all calls."""
+"""The models loaded in this process: one engine for all calls whose load options agree."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import atexit
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -79,8 +80,8 @@ class Pool:
         """The engine of a model that is loaded or being loaded; `NotFoundError` without one."""
         path, options = _target(name, load)
         with self._lock:
-            engine = self._engines.get(_key(path.resolve(), options))
-        if engine is None or not engine.usable:
+            engine = self._loaded(path.resolve(), options)
+        if engine is None:
             raise NotFoundError(
                 "The model is not loaded, or not with these model_kwargs. Give those of the calls.",
                 param="model_kwargs",
@@ -89,11 +90,44 @@ class Pool:
 
     def _engine(self, path: Path, options: LoadOptions) -> Engine:
         real = path.resolve()
-        key = _key(real, options)
-        engine = self._engines.get(key)
-        if engine is None or not engine.usable:
+        engine = self._loaded(real, options)
+        if engine is None:
+            self._warn_of_another(real, options)
+            key = _key(real, options)
             engine = self._engines[key] = Engine(real, options, self._make_room)
         return engine
+
+    def _loaded(self, real: Path, options: LoadOptions) -> Engine | None:
+        """The engine for these options: the one that was started with them, or else the one used
+        last that has all that they ask for."""
+        engine = self._engines.get(_key(real, options))
+        if engine is not None and engine.usable:
+            return engine
+        fitting = (e for e in self._of(real) if not options.differences(e.chosen))
+        return max(fitting, key=lambda engine: engine.last_used, default=None)
+
+    def _of(self, real: Path) -> list[Engine]:
+        """The engines of a file, as it is now."""
+        return [
+            engine
+            for key, engine in self._engines.items()
+            if key[0] == real and engine.usable and key == _key(real, engine.options)
+        ]
+
+    def _warn_of_another(self, real: Path, options: LoadOptions) -> None:
+        others = [e for e in self._of(real) if e.options.embeddings == options.embeddings]
+        if not others:
+            return
+        loaded = others[-1].chosen
+        different = ", ".join(
+            f"{name}={getattr(options, name)!r} (loaded: {getattr(loaded, name)!r})"
+            for name in options.differences(loaded)
+        )
+        warnings.warn(
+            f"A model is loaded once more: {real}, for {different}. Give all calls the same "
+            "model_kwargs, or name them once with register_local_model().",
+            stacklevel=2,
+        )
 
     def _make_room(self, engine: Engine, size: int, limit: int) -> None:
         """On an engine's thread: unload models, the least recently used first, until `size` more
@@ -114,9 +148,10 @@ class Pool:
         """The window of the loaded model, or what it would be loaded with at most."""
         path, options = _target(name, load)
         real = path.resolve()
-        for loaded in self.loaded():
-            if (Path(loaded.path), loaded.options) == (real, options) and loaded.n_ctx:
-                return loaded.n_ctx
+        with self._lock:
+            engine = self._loaded(real, options)
+        if engine is not None and engine.n_ctx:
+            return engine.n_ctx
         return options.n_ctx or read_header(real, options.kv_overrides).context_length
 
     def unload(self, name: str) -> int:

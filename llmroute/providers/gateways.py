@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-from ..deployments import Deployment
+from ..deployments import Deployment, origin
 from .message_keys import returned
 from .openai_like import LOCAL_PARAMS, OpenAILike
 
@@ -30,8 +29,8 @@ class OpenAI(OpenAILike):
 
     def message(self, message: Mapping[str, Any], deployment: Deployment) -> Mapping[str, Any]:
         """As `message_keys` say at OpenAI's own host, which refuses others; elsewhere with all."""
-        own = urlsplit(self.base_url or "").hostname
-        at_home = urlsplit(deployment.api_base or "").hostname == own
+        own, here = origin(self.base_url or ""), origin(deployment.api_base or "")
+        at_home = own is not None and here is not None and own[1] == here[1]
         return returned(message, self.message_keys if at_home else None)
 
 

@@ -105,7 +105,7 @@ class MetaLlama(CompatSurface):
             return super().explain(error, deployment)
         return error.recast(
             ProviderRetiredError,
-            f"Meta ended the Llama API on {RETIRED_ON}: {RETIRED_HOST} no longer serves. Ways on: "
+            f"Meta ended the Llama API on {RETIRED_ON}: {RETIRED_HOST} no longer serves. Use "
             "another server that speaks its protocol, with api_base= or LLAMA_API_BASE; Meta's "
             "hosted models as meta/... (the Meta Model API, key MODEL_API_KEY); a Llama model on "
             f"this machine as llamacpp/.... (It failed with {type(error).__name__}: "

@@ -54,7 +54,8 @@ class OpenAIDecoder(Decoder[Event]):
         neither a chunk nor something that keeps a connection alive."""
         if self.done:
             return ()
-        chunk = self._canonical(event) if event.name == "message" else None
+        name, data = event
+        chunk = self._canonical(data) if name == "message" else None
         if chunk is None and (chunk := self._repaired(event)) is None:
             return ()
         if isinstance(chunk, ChatCompletionChunk):
@@ -72,10 +73,10 @@ class OpenAIDecoder(Decoder[Event]):
         indexes = self._calls[choice] = CallIndexes(f"call_{self._request.call_id}_{choice}")
         return indexes
 
-    def _canonical(self, event: Event) -> Chunk | None:
-        """The chunk in an event whose data has the canonical shape; `None` if it has not."""
+    def _canonical(self, data: bytes) -> Chunk | None:
+        """The chunk in data of the canonical shape; `None` if it has another."""
         try:
-            chunk = self._model.model_validate_json(event.data)
+            chunk = self._model.model_validate_json(data)
         except ValidationError:
             return None
         return None if says_more(chunk) else chunk

@@ -170,9 +170,8 @@ class OpenAILike(Provider):
                 param="api_base",
             )
         base = base.rstrip("/")
-        whole = next((path for path in _PATHS if base.endswith(path)), None)
-        if whole is not None:  # the address of one operation instead of the base of all
-            base = base.removesuffix(whole)
+        if base.endswith(_PATHS):  # the address of one operation instead of the base of all
+            base = base.removesuffix(next(filter(base.endswith, _PATHS)))
         elif "/" not in base.partition("://")[2]:
             base += self.base_path
         return base + request.row.path + question + query
@@ -194,7 +193,7 @@ class OpenAILike(Provider):
 
 _NO_NUMBER = re.compile(rb"[:,\[](?:NaN|-?Infinity)[,}\]]")
 # The longest first, as one may end like another.
-_PATHS = sorted((row.path for row in OPERATIONS.values()), key=len, reverse=True)
+_PATHS = tuple(sorted((row.path for row in OPERATIONS.values()), key=len, reverse=True))
 
 
 def _encode(body: Mapping[str, Any], request: Request) -> bytes:

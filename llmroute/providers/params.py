@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import sys
 import warnings
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from ..call_site import callers_level
 from ..errors import UnsupportedParamsError
 from ..types.request import Request
 
@@ -26,8 +26,8 @@ _DEFAULTS = {
     "tool_choice": "auto",
 }
 # Empty, they ask for nothing, and most endpoints answer 400. `web_search_options={}` does ask.
-_REFUSED_EMPTY = ("functions", "logit_bias", "metadata", "modalities", "stop", "tools")
-_ABOUT_TOOLS = ("tool_choice", "parallel_tool_calls")
+_REFUSED_EMPTY = frozenset({"functions", "logit_bias", "metadata", "modalities", "stop", "tools"})
+_ABOUT_TOOLS = frozenset({"tool_choice", "parallel_tool_calls"})
 
 
 class DroppedParamsWarning(UserWarning):
@@ -63,20 +63,19 @@ def select_params(
         f"{provider} does not take {_quoted(refused, reasons)}: left out of the call to "
         f"{request.model}.",
         DroppedParamsWarning,
-        stacklevel=_callers_level(),
+        stacklevel=callers_level(),
     )
     return without(params, *refused), refused
 
 
 def asked_for(request: Request) -> dict[str, Any]:
     """The parameters without those that ask for nothing, such as `tools=[]`."""
-    params = dict(request.params)
-    for name in _REFUSED_EMPTY:
-        if name in params and not params[name]:
-            del params[name]
+    params = {
+        name: value for name, value in request.params.items() if value or name not in _REFUSED_EMPTY
+    }
     if "tools" not in params:
-        for name in _ABOUT_TOOLS:
-            if params.get(name) in ("auto", "none", True, False):
+        for name in _ABOUT_TOOLS & params.keys():
+            if params[name] in ("auto", "none", True, False):
                 del params[name]
     if "stream_options" in params and not _asks(params["stream_options"], request):
         del params["stream_options"]
@@ -115,14 +114,6 @@ def _asks(options: Mapping[str, Any], request: Request) -> bool:
 def without(params: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """A copy of `params` without `names`."""
     return {name: value for name, value in params.items() if name not in names}
-
-
-def _callers_level() -> int:
-    """The `stacklevel` of the first line outside of this package."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith("llmroute."):
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 def _quoted(names: Iterable[str], reasons: Mapping[str, str]) -> str:

@@ -46,8 +46,9 @@ def plan(
 
     After an `Attempt` send in the error it ended with, after a `Sleep` send `None`; on success
     just drop the generator. It raises the last error when nothing is left to try, and at once for
-    an error that no deployment can mend. A deployment that would have to be waited for too long
-    (see `Retries`) is left for the next one; `deadline` is a reading of `clock`, in seconds.
+    an error that no deployment can mend, or when `deadline` (a reading of `clock`, in seconds) has
+    passed. A deployment that would have to be waited for too long (see `Retries`) is left for the
+    next one.
 
     A prompt that is too long for one model goes on to the deployments of other models only.
     """
@@ -67,7 +68,7 @@ def plan(
             yield Sleep(seconds)
         if isinstance(last, ContextWindowExceededError):
             too_small.add(deployment.name)
-        elif _is_callers_fault(last):
+        elif _is_callers_fault(last) or (deadline is not None and clock() >= deadline):
             break
     if last is None:
         raise ValueError("a plan needs at least one deployment")

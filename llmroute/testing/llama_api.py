@@ -80,7 +80,7 @@ class LlamaAPIEmulator(LoopbackServer):
     def __init__(
         self,
         *,
-        api_key: str | None = "emulated-key",
+        api_key: str | None = "sesame-llama",
         models: Sequence[str] = MODELS,
         sunset: Literal["forbidden", "unreachable"] | None = None,
     ) -> None:

@@ -79,7 +79,9 @@ def _open(attempt: AttemptRun[AnswerT, ChunkT]) -> Source:
     """Sends the call: the source of its answer, once the head has arrived."""
     call, limits = attempt.build(), attempt.limits
     if isinstance(call, HTTPCall):
-        return http.transport(attempt.job.client).open(call, limits)
+        response = http.transport(attempt.job.client).open(call, limits)
+        response.max_bytes = attempt.job.row.max_bytes
+        return response
     if isinstance(call, MockCall):
         return Ready(call.events)
     from . import local  # the engine is a dozen modules that a call over HTTP does not need
@@ -90,7 +92,9 @@ def _open(attempt: AttemptRun[AnswerT, ChunkT]) -> Source:
 async def _aopen(attempt: AttemptRun[AnswerT, ChunkT]) -> AsyncSource:
     call, limits = attempt.build(), attempt.limits
     if isinstance(call, HTTPCall):
-        return await http.async_transport(attempt.job.client).open(call, limits)
+        response = await http.async_transport(attempt.job.client).open(call, limits)
+        response.max_bytes = attempt.job.row.max_bytes
+        return response
     if isinstance(call, MockCall):
         return AsyncReady(call.events)
     from . import local  # the engine is a dozen modules that a call over HTTP does not need

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ..errors import APITimeoutError
@@ -54,9 +54,19 @@ class Limits:
             wait_deadline=deadline,
         )
 
-    def attempt(self) -> Limits:
-        """The limits of one attempt: those of its phases start again, the total goes on."""
-        return replace(self, phase="connect", wait_deadline=self.deadline)
+    def attempt(self, own: TimeLimits | None = None) -> Limits:
+        """The limits of one attempt: those of its phases start again, the total goes on.
+
+        `own` are those of its deployment, which then hold instead, within that total.
+        """
+        if own is None:
+            limits = (self.connect, self.first_token, self.idle, self.deadline, self.total)
+            return Limits(*limits, wait_deadline=self.deadline)
+        begun = Limits.begin(own)
+        if self.deadline is not None and self.deadline <= (begun.deadline or self.deadline):
+            begun.deadline, begun.total = self.deadline, self.total
+            begun.wait_deadline = self.deadline
+        return begun
 
     def enter(self, phase: Phase) -> None:
         """Starts the wait of `phase`."""

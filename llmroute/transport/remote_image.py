@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 import time
+from collections.abc import Iterable
 
 from ..errors import APIConnectionError, BadRequestError, PermissionDeniedError
+from .http.addresses import Address, resolve
 from .http.framing import BrokenAnswerError
 from .http.sync_connection import SyncConnection
 from .http.target import Target, target
@@ -15,7 +16,15 @@ MOST_BYTES = 20 * 1024 * 1024
 """As much as OpenAI's API takes of one image."""
 SECONDS = 10.0
 """For everything, from connecting to the last byte."""
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_PRIVATE_SERVICES = {ipaddress.ip_address(a) for a in ("168.63.129.16", "192.0.0.192")}
+"""Public by their numbers, and yet a cloud's own services for its machines: Azure's (Microsoft
+Learn, "What is IP address 168.63.129.16?") and Oracle's (its metadata service of older images)."""
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that IANA gives out for the Internet; what stands outside for an address of IPv4
+(RFC 6052, RFC 4291 section 2.5.5), or for a site, does not count. 6to4, Teredo and ISATAP stand for
+one within it."""
+_ISATAP = (b"\0\0\x5e\xfe", b"\2\0\x5e\xfe")
+"""How the second half of such an address begins (RFC 5214, section 6.1)."""
 
 
 def fetch(url: str, *, any_address: bool, deadline: float | None) -> bytes:
@@ -29,13 +38,12 @@ def fetch(url: str, *, any_address: bool, deadline: float | None) -> bytes:
     end = end if deadline is None else min(end, deadline)
     goal = target(url)
     try:
+        addresses = resolve(goal.origin, end)
         if not any_address:
-            _check_addresses(goal)
-        connection = SyncConnection.open(goal.origin, end)
+            _check(addresses, goal)
+        # To those that were checked: asked again, the name may lead elsewhere.
+        connection = SyncConnection.open(goal.origin, end, addresses)
         try:
-            # Asked again, as a name may lead elsewhere the second time.
-            if not any_address:
-                _check(connection.peer, goal)
             return _exchange(connection, goal, end)
         finally:
             connection.close()
@@ -72,14 +80,9 @@ def _exchange(connection: SyncConnection, goal: Target, end: float) -> bytes:
     return bytes(data)
 
 
-def _check_addresses(goal: Target) -> None:
-    host, port = goal.origin.host, goal.origin.port
-    for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        _check(str(address[0]), goal)
-
-
-def _check(address: str, goal: Target) -> None:
-    if not _is_public(address):
+def _check(addresses: Iterable[Address], goal: Target) -> None:
+    """Refuse a host of which any address is not public."""
+    if not all(_is_public(str(address[0])) for *_, address in addresses):
         raise PermissionDeniedError(
             f"The image's host {goal.origin.host!r} leads to an address that is not public. To "
             "allow it all the same, name the host in model_kwargs allow_image_urls.",
@@ -90,8 +93,13 @@ def _check(address: str, goal: Target) -> None:
 def _is_public(address: str) -> bool:
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
-        # Addresses that stand for one of IPv4, which may be a private one.
-        if found.sixtofour or found.teredo or found in _NAT64:
-            return False
         found = found.ipv4_mapped or found
-    return found.is_global and not found.is_multicast
+    if isinstance(found, ipaddress.IPv4Address):
+        return found.is_global and not found.is_multicast and found not in _PRIVATE_SERVICES
+    return (
+        found in _GLOBAL_UNICAST
+        and found.is_global
+        and not found.sixtofour
+        and not found.teredo
+        and found.packed[8:12] not in _ISATAP
+    )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic
 
-from ..chunks import assembler, warn_of_missing
+from ..chunks import assembler, expected_choices, warn_of_missing
 from ..deployments import Deployment, shown
 from ..errors import APIError, LLMRouteError
 from ..providers import get_provider
@@ -70,7 +70,8 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
 
     def __init__(self, run: Run[AnswerT, ChunkT], deployment: Deployment) -> None:
         self.job = run.job
-        self.limits = run.limits.attempt()
+        self.request = _with_defaults(run.job.request, deployment)
+        self.limits = run.limits.attempt(deployment.time_limits)
         self._run = run
         self._deployment = deployment
         self._provider = get_provider(deployment.provider)
@@ -82,7 +83,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
 
     def build(self) -> Call:
         """The call to make, signed if its provider signs calls."""
-        call = self._provider.build(self.job.request, self._deployment)
+        call = self._provider.build(self.request, self._deployment)
         if isinstance(call, MockCall):
             return call
         self._dropped = call.dropped_params
@@ -101,21 +102,21 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
     def answer(self, head: Head, body: Body) -> AnswerT:
         """The whole answer from all that its source held."""
         if isinstance(body, bytes):
-            answer = self._provider.parse(body, self.job.request)
+            answer = self._provider.parse(body, self.request)
         else:
-            answer = self._provider.collect(body, self.job.request)
+            answer = self._provider.collect(body, self.request)
         if not isinstance(answer, self.job.row.answer):
             raise LLMRouteError(
                 f"The provider {self._provider.name!r} gave a {type(answer).__name__}, not a "
                 f"{self.job.row.answer.__name__}."
             )
-        warn_of_missing(answer, self.job.request, self._dropped)
+        warn_of_missing(answer, expected_choices(self.request, self._dropped))
         answer._call_info = self.info(head.headers)
         return answer
 
     def stream_state(self, head: Head) -> StreamState[ChunkT]:
         """The state of a stream of this attempt."""
-        provider, request = self._provider, self.job.request
+        provider, request = self._provider, self.request
         collected = assembler(request, self._dropped)
         state: StreamState[ChunkT]
         if head.gives_events:
@@ -154,6 +155,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
             url=self._url,
             request_id=request_id(headers),
             headers=headers,
+            deployment_id=self._deployment.id,
             dropped_params=self._dropped,
             attempts=tuple(self._run.records),
         )
@@ -163,7 +165,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
         return Secrets.of_call(
             api_key=self._deployment.api_key,
             urls=(self._deployment.api_base, url),
-            extra_headers=self.job.request.extra_headers,
+            extra_headers=self.request.extra_headers,
             headers=headers,
         )
 
@@ -178,6 +180,14 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
                 status_code=error.status_code if error else None,
                 error=f"{type(error).__name__}: {error.message}" if error else None,
                 waited=self._run.waited,
+                deployment_id=self._deployment.id,
             )
         )
         self._run.waited = 0.0
+
+
+def _with_defaults(request: Request, deployment: Deployment) -> Request:
+    """`request` with the deployment's parameters where it has none of its own."""
+    if not deployment.params:
+        return request
+    return replace(request, params={**deployment.params, **request.params})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from itertools import chain
 from types import TracebackType
 from typing import Any, Generic, TypeVar, overload
 
@@ -31,6 +31,11 @@ DRAIN_SECONDS = 0.05
 used again; after that the connection is closed instead."""
 SETTLE_SECONDS = 0.5
 """How long to wait for more where nothing is missing but the mark that a stream is complete."""
+
+_READ_ELSEWHERE = (
+    "This stream is already being read, by another thread or task. Read it in one place, and hand "
+    "its chunks on from there."
+)
 
 EventT = TypeVar("EventT")
 
@@ -70,7 +75,7 @@ class StreamState(Generic[ChunkT]):
         self._decoder = decoder
         self._splitter = splitter
         self._limits = limits
-        self._ready: deque[ChunkT] = deque()
+        self._silent: list[ChunkT] = []
         """Chunks that have come before one that says something."""
         self._coming: Iterator[ChunkT] = iter(())
         """Chunks of the latest piece, decoded as they are taken."""
@@ -92,13 +97,24 @@ class StreamState(Generic[ChunkT]):
 
         An error in what has come ends the stream, and so does an end that does not leave it whole.
         """
-        return self._ready.popleft() if self._ready else self._decode_next()
+        try:
+            for chunk in self._coming:
+                return chunk
+            if self._at_end and not self.ended:
+                check_whole(self._decoder, self._assembler)
+                self.ended = True
+        except APIError as error:
+            self.fail(error)
+        return None
 
     def has_begun(self) -> bool:
         """Whether a chunk that says something, or the end, is in what has come."""
-        while not self._assembler.spoke and (chunk := self._decode_next()) is not None:
-            self._ready.append(chunk)
-        return self._assembler.spoke or self.ended
+        while not self._assembler.spoke and (chunk := self.next_chunk()) is not None:
+            self._silent.append(chunk)
+        if not self._assembler.spoke and not self.ended:
+            return False
+        self._coming = chain(self._silent, self._coming)
+        return True
 
     def early_error(self) -> APIError | None:
         """What ended it before anything was said, so that the call can be tried again."""
@@ -143,19 +159,7 @@ class StreamState(Generic[ChunkT]):
 
     def drop(self) -> None:
         """Forgets the chunks that have come and were not taken."""
-        self._ready.clear()
         self._coming = iter(())
-
-    def _decode_next(self) -> ChunkT | None:
-        try:
-            for chunk in self._coming:
-                return chunk
-            if self._at_end and not self.ended:
-                check_whole(self._decoder, self._assembler)
-                self.ended = True
-        except APIError as error:
-            self.fail(error)
-        return None
 
     def _decoded(self, events: Iterable[Any]) -> Iterator[ChunkT]:
         assembler, decoder = self._assembler, self._decoder
@@ -189,20 +193,13 @@ class _Streamed(Generic[ChunkT]):
     def __init__(self, state: StreamState[ChunkT]) -> None:
         self.state = state
         self._closed = False
-        self._read = threading.Lock()
+        self._reading = threading.Lock()
         """Held by who reads."""
 
     @property
     def call_info(self) -> CallInfo | None:
         """How the stream was obtained: URL, headers, attempts."""
         return self.state.info
-
-    def _begin_reading(self) -> None:
-        if not self._read.acquire(blocking=False):
-            raise LLMRouteError(
-                "This stream is already being read, by another thread or task. Read it in one "
-                "place, and hand its chunks on from there."
-            )
 
     def _final(self) -> Any:
         state = self.state
@@ -232,7 +229,8 @@ class Stream(_Streamed[ChunkT]):
 
     def __next__(self) -> ChunkT:
         state = self.state
-        self._begin_reading()
+        if not self._reading.acquire(False):
+            raise LLMRouteError(_READ_ELSEWHERE)
         try:
             while (chunk := state.next_chunk()) is None or self._closed:
                 if state.ended or self._closed:
@@ -243,7 +241,7 @@ class Stream(_Streamed[ChunkT]):
                 self._pump()
             return chunk
         finally:
-            self._read.release()
+            self._reading.release()
 
     def _pump(self) -> None:
         """Waits for one piece."""
@@ -317,7 +315,8 @@ class AsyncStream(_Streamed[ChunkT]):
 
     async def __anext__(self) -> ChunkT:
         state = self.state
-        self._begin_reading()
+        if not self._reading.acquire(False):
+            raise LLMRouteError(_READ_ELSEWHERE)
         try:
             while (chunk := state.next_chunk()) is None or self._closed:
                 if state.ended or self._closed:
@@ -328,7 +327,7 @@ class AsyncStream(_Streamed[ChunkT]):
                 await self._pump()
             return chunk
         finally:
-            self._read.release()
+            self._reading.release()
 
     async def _pump(self) -> None:
         """Waits for one piece."""

@@ -12,19 +12,22 @@ from .base import Model
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One try of a call."""
+    """One attempt of a call."""
 
     provider: str
     model: str
+    """The model's name at the provider, without the prefix."""
     url: str | None
-    """Where it went, without query or key; a file path for a local model."""
+    """The URL that was called, without query or key; a file path for a local model."""
     seconds: float
-    """How long the try took."""
+    """How long the attempt took."""
     status_code: int | None = None
     error: str | None = None
-    """Class and message of what went wrong; `None` for the try that succeeded."""
+    """Class and message of what went wrong; `None` for the attempt that succeeded."""
     waited: float = 0.0
-    """Seconds slept before this try."""
+    """Seconds slept before this attempt."""
+    deployment_id: str = ""
+    """The `id` of the deployment; `""` if it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +36,22 @@ class CallInfo:
 
     provider: str
     model: str
-    """The model string as the caller wrote it."""
+    """`provider/model` of the deployment that answered."""
     url: str | None = None
     request_id: str | None = None
     """The provider's id of this request, for its support."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Response headers, names in lower case."""
+    """Response headers, names in lower case; secrets of the call that stood in them are `***`."""
+    deployment_id: str = ""
+    """The `id` of the deployment; `""` if it has none."""
     dropped_params: tuple[str, ...] = ()
     """Parameters that were left out because `unsupported="drop"` allowed it."""
     attempts: tuple[AttemptRecord, ...] = ()
-    """Every try, the successful one last."""
+    """Every attempt, the successful one last."""
 
 
 class Answer(Model):
-    """A complete answer; `call_info` tells how it was obtained."""
+    """A complete answer; `call_info` says how it was obtained."""
 
     _call_info: CallInfo | None = PrivateAttr(default=None)
 

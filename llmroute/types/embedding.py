@@ -55,6 +55,7 @@ EMBEDDING: Operation[EmbeddingResponse, Never] = Operation(
     content=("input",),
     path="/embeddings",
     answer=EmbeddingResponse,
+    max_bytes=1024 * 1024 * 1024,  # lists of numbers: real ones have some 100 MB
 )
 
 

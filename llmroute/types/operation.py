@@ -29,6 +29,8 @@ class Operation(Generic[AnswerT, ChunkT]):
     """What a stream of it is made of; `None` for an operation whose answer comes only whole."""
     id_prefix: str | None = None
     """How ids of its answers begin; `None` where answers have no id."""
+    max_bytes: int = 64 * 1024 * 1024
+    """How large a whole answer over HTTP may be, unpacked. A larger one is an error."""
     param_names: frozenset[str] = field(init=False)
     """The names of `params`."""
 

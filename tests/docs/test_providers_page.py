@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from llmroute import errors
 from llmroute.providers import gateways, provider_names, table
 from llmroute.providers.gateways import GATEWAYS
 from llmroute.providers.openai_like import OpenAILike
@@ -33,6 +34,16 @@ def test_the_table_is_up_to_date() -> None:
 def test_every_provider_is_on_the_page() -> None:
     page = table.PAGE.read_text("utf-8")
     assert [n for n in provider_names() if f"`{n}/`" not in page and n != "mock"] == []
+
+
+def test_the_page_of_calls_names_every_error_that_a_call_raises() -> None:
+    page = (ROOT / "docs" / "calls.md").read_text("utf-8")
+    raised = {
+        kind.__name__
+        for kind in vars(errors).values()
+        if errors.LLMRouteError in getattr(kind, "__mro__", ())
+    }
+    assert [n for n in raised if f"`{n}" not in page and n != "BudgetExceededError"] == []
 
 
 def test_the_table_can_be_written_and_checked(

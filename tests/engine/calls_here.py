@@ -99,6 +99,7 @@ def told(story: str, *arguments: Any) -> str:
     stderr."""
     # From Python 3.12 on, whoever forks with threads is warned; that it goes well is the story.
     command = [sys.executable, "-X", "faulthandler", "-W", "ignore:This process:DeprecationWarning"]
+    command += ["-W", "ignore:A model is loaded once more"]
     done = subprocess.run(
         [*command, "-c", textwrap.dedent(story), *map(str, arguments)],
         capture_output=True,

@@ -18,6 +18,7 @@ from llmroute.providers.openai_like import LOCAL_PARAMS
 from llmroute.testing.openai_api import OpenAIServer
 from llmroute.types.chat_request import CHAT
 from llmroute.types.request import Unsupported
+from tests.servers import ScriptedServer
 
 CHECKED = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -150,6 +151,15 @@ def test_a_server_of_ones_own_is_found_with_and_without_v1(
     assert asyncio.run(llmroute.acompletion(f"{name}/m", "Hi")).text == "One two three"
     assert server.requests[-1].path == "/v1/chat/completions"
     assert "authorization" not in server.requests[-1].headers
+
+
+def test_a_retried_call_of_openai_has_the_same_idempotency_key() -> None:
+    busy = [b"HTTP/1.1 503 Busy\r\nretry-after: 0\r\ncontent-length: 2\r\n\r\n{}"]
+    with ScriptedServer(busy) as server, pytest.raises(llmroute.ServiceUnavailableError):
+        llmroute.completion("openai/m", "Hi", api_base=server.url, api_key="k-1", num_retries=1)
+    first, second = (request.headers["idempotency-key"] for request in server.requests)
+    assert first == second
+    assert len(first) > 20
 
 
 def test_mistral_gets_its_own_names(server: OpenAIServer) -> None:

@@ -153,6 +153,16 @@ def test_plan_does_not_wait_past_the_deadline(retry_after: float, waits: bool) -
     assert caught.value is error
 
 
+def test_plan_tries_nothing_after_the_deadline() -> None:
+    p = plan([LLAMA, LOCAL], deadline=105.0, clock=lambda: 105.0)
+    next(p)
+    error = APITimeoutError("total")
+    error.is_total = True
+    with pytest.raises(APITimeoutError) as caught:
+        p.send(error)
+    assert caught.value is error
+
+
 @pytest.mark.parametrize("deadline", [None, 105.0])
 def test_plan_takes_the_next_deployment_instead_of_a_long_wait(deadline: float | None) -> None:
     p = plan([LLAMA, LOCAL], deadline=deadline, clock=lambda: 100.0)

@@ -136,7 +136,7 @@ class Scheduler:
         if self._full and self.active:
             return
         passed: list[Choice] = []
-        while self.waiting and len(self.active) + len(passed) < self._model.options.n_parallel:
+        while self.waiting and len(self.active) + len(passed) < self._model.options.at_once:
             choice = self.waiting.popleft()
             if choice.waits_for_reader:
                 passed.append(choice)

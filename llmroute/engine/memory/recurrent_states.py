@@ -22,13 +22,13 @@ def kept_states(header: GGUFHeader, options: LoadOptions) -> int:
     if not options.prefix_cache or options.embeddings:
         return 0
     size = state_bytes(header)
-    wanted = 2 * max(_KEPT, options.n_parallel)
+    wanted = 2 * max(_KEPT, options.at_once)
     return max(1, min(wanted, _KEPT_BYTES // size)) if size else wanted
 
 
 def states_bytes(header: GGUFHeader, options: LoadOptions) -> int:
     """Bytes of all states; 0 for a model without."""
-    return state_bytes(header) * (options.n_parallel + kept_states(header, options))
+    return state_bytes(header) * (options.at_once + kept_states(header, options))
 
 
 def state_bytes(header: GGUFHeader) -> int:

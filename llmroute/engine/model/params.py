@@ -82,16 +82,16 @@ def context_params(
     params.n_ctx = n_ctx
     params.n_batch = options.n_batch
     params.n_ubatch = min(options.n_ubatch or options.n_batch, options.n_batch)
-    params.n_seq_max = options.n_parallel
+    params.n_seq_max = options.at_once
     if options.prefix_cache:
         # llama.cpp aborts where there are more sequences than tokens in a batch.
         most = min(options.n_batch, lib.llama_max_parallel_sequences())
-        kept = max(_KEPT, options.n_parallel)
+        kept = max(_KEPT, options.at_once)
         if not can_cut(lib, model):
             kept = kept_states(header, options)
         elif lib.llama_model_n_swa(model):
             kept *= 2  # and as many pins
-        params.n_seq_max = min(options.n_parallel + kept, most)
+        params.n_seq_max = min(options.at_once + kept, most)
     params.n_threads = options.n_threads or machine.cores()
     params.n_threads_batch = options.n_threads_batch or params.n_threads
     params.flash_attn_type = _flash_attention(lib, header, options)
@@ -113,7 +113,7 @@ def context_params(
     if options.embeddings:
         params.embeddings = True
         params.pooling_type = pooling_of(header, options)
-        texts = _TEXTS if can_cut(lib, model) else options.n_parallel
+        texts = _TEXTS if can_cut(lib, model) else options.at_once
         params.n_seq_max = min(texts, n_ctx)  # as above
         # The vectors of a text's tokens are pooled within what is computed at once.
         params.n_batch = params.n_ubatch = n_ctx

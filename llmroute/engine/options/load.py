@@ -32,16 +32,29 @@ _SHARED = (
 """Options that hold for a draft model too: those about the machine."""
 
 
+_NOT_LEFT_OPEN = {
+    *("draft_model", "lora_path", "pooling", "spm_infill", "rope_freq_base", "rope_freq_scale"),
+    *("rope_scaling_type", "yarn_ext_factor", "yarn_attn_factor", "yarn_beta_fast"),
+    *("yarn_beta_slow", "yarn_orig_ctx"),
+}
+"""Options whose `None` is an answer of its own: it changes what the model says or counts."""
+FEWEST_AT_ONCE = 4
+"""Answers that are generated at once at least, unless the caller says otherwise."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
-    """How one model is loaded. Equal options share a loaded model."""
+    """How one model is loaded. A call uses a model that is loaded already if their options agree;
+    see `differences`."""
 
     n_ctx: int | None = None
     """The context window in tokens. `None` takes the one the model was trained with, or less where
     its cache would take more than a quarter of the free memory. Requests that run at once share
     it: each may use all of it when it is alone."""
-    n_parallel: int = 4
-    """How many answers are generated at once; the others wait. `max_parallel` is accepted too."""
+    n_parallel: int | None = None
+    """How many answers are generated at once; the others wait. `None` takes as many as the context
+    window has room for and a small part of the free memory allows, from 4 to 16. `max_parallel` is
+    accepted too."""
     max_queue: int = 512
     """How many answers may wait; one more is a `RateLimitError`."""
     n_batch: int = 512
@@ -160,7 +173,7 @@ class LoadOptions:
             if checked is not None:
                 options[name] = checked
         result = cls(**options)
-        if result.n_parallel > result.n_batch:
+        if result.n_parallel and result.n_parallel > result.n_batch:
             raise bad("n_parallel", f"must not be more than n_batch ({result.n_batch})")
         if "lora_scale" in options and not result.lora_path:
             raise bad("lora_scale", "is for an adapter; name it in lora_path")
@@ -171,6 +184,23 @@ class LoadOptions:
         if "n_draft" in options and not result.draft_model:
             raise bad("n_draft", f"is for draft_model; set that to {PROMPT_LOOKUP!r} or a file")
         return result
+
+    @property
+    def at_once(self) -> int:
+        """How many answers are generated at once; the least number until one is chosen."""
+        return self.n_parallel or min(FEWEST_AT_ONCE, self.n_batch)
+
+    def differences(self, loaded: LoadOptions) -> list[str]:
+        """The options that keep a call with these from using a model that is `loaded` with others.
+
+        One that is `None` leaves it open, unless that changes what is answered.
+        """
+        return [
+            field.name
+            for field in fields(self)
+            if (wanted := getattr(self, field.name)) != getattr(loaded, field.name)
+            and (wanted is not None or field.name in _NOT_LEFT_OPEN)
+        ]
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import socket
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Self
 
@@ -21,6 +23,8 @@ else:
 
 BUFFER_BYTES = 512 * 1024
 """How much may arrive ahead of the reader before the server is made to wait."""
+_EARLY = 0.01
+"""Seconds; a loop's clock may be coarse."""
 
 
 class AsyncConnection(_Protocol):
@@ -44,6 +48,9 @@ class AsyncConnection(_Protocol):
         self._ended = False
         self._failure: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._deadline = math.inf  # of the present wait
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = math.inf
         abandon_in_children(self)
 
     @classmethod
@@ -82,7 +89,8 @@ class AsyncConnection(_Protocol):
     async def receive(self, deadline: float | None) -> bytes:
         """What arrives next; `b""` when the server has closed."""
         if not self._arrived and not self._ended:
-            await self._wait(seconds_left(deadline))
+            seconds_left(deadline)
+            await self._wait(deadline)
         arrived = self._arrived
         if not arrived:
             if self._failure is not None:
@@ -123,15 +131,31 @@ class AsyncConnection(_Protocol):
         self._transport = None
         self._socket.close()
 
-    async def _wait(self, seconds: float | None) -> None:
+    async def _wait(self, deadline: float | None) -> None:
         self._waiter = waiter = self._loop.create_future()
-        timer = None if seconds is None else self._loop.call_later(seconds, _expire, waiter)
+        self._deadline = math.inf if deadline is None else deadline
+        # The alarm of an earlier wait may go on standing: it is set again when it rings too soon.
+        if self._deadline < self._alarm_at:
+            self._set_alarm()
         try:
             await waiter
         finally:
             self._waiter = None
-            if timer is not None:
-                timer.cancel()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = self._deadline
+        self._alarm = self._loop.call_later(self._deadline - time.monotonic(), self._ring)
+
+    def _ring(self) -> None:
+        self._alarm, self._alarm_at = None, math.inf
+        if self._waiter is None or self._waiter.done() or self._deadline == math.inf:
+            return
+        if self._deadline - time.monotonic() > _EARLY:
+            self._set_alarm()
+        else:
+            self._waiter.set_exception(TimeoutError())
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -167,6 +191,8 @@ class AsyncConnection(_Protocol):
     def connection_lost(self, failure: Exception | None) -> None:
         """The connection is gone."""
         self._transport = None
+        if self._alarm is not None:
+            self._alarm.cancel()
         self._all_open.discard(self)
         self._finish(failure)
 
@@ -179,8 +205,3 @@ class AsyncConnection(_Protocol):
 
 _abandoned: list[AsyncConnection] = []
 """Never freed: a transport that is freed while open says so in a warning."""
-
-
-def _expire(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())

@@ -18,13 +18,12 @@ from ..limits import Limits
 from .direct import AsyncDirectTransport, DirectTransport
 from .per_loop import PerLoop
 from .proxies import proxy_for
+from .proxy_clients import AsyncProxyClients, ProxyClients
 from .response import AsyncHTTPResponse, HTTPResponse
 from .target import Target, target
 
 if TYPE_CHECKING:
     import httpx
-
-    from .httpx_road import AsyncProxyClients, ProxyClients
 
 MAX_REDIRECTS = 3
 """How often one call follows a redirect."""
@@ -41,6 +40,7 @@ class HTTPTransport:
         self._client = client
         self._direct = DirectTransport()
         self._proxy = functools.cache(proxy_for)  # as httpx: the environment is read once
+        self._proxy_clients = ProxyClients()
 
     def open(self, call: HTTPCall, limits: Limits) -> HTTPResponse:
         """Sends `call`, waits for status and headers, follows redirects within the same server.
@@ -66,8 +66,7 @@ class HTTPTransport:
     def close(self) -> None:
         """Closes the connections that are kept. A later call opens new ones."""
         self._direct.close()
-        if "_proxy_clients" in self.__dict__:
-            self._proxy_clients.close()
+        self._proxy_clients.close()
 
     def _send(self, call: HTTPCall, goal: Target, limits: Limits) -> HTTPResponse:
         if self._client is not None:
@@ -81,12 +80,6 @@ class HTTPTransport:
 
         return send(self._proxy_clients.get(proxy), call, goal, limits, proxy)
 
-    @functools.cached_property
-    def _proxy_clients(self) -> ProxyClients:
-        from .httpx_road import ProxyClients  # httpx takes 80 ms, and most calls need none of it
-
-        return ProxyClients()
-
 
 class AsyncHTTPTransport:
     """The async twin of `HTTPTransport`; `client` is an `httpx.AsyncClient`.
@@ -99,7 +92,7 @@ class AsyncHTTPTransport:
         self._client = client
         self._direct = AsyncDirectTransport()
         self._proxy = functools.cache(proxy_for)
-        self._proxy_clients: PerLoop[AsyncProxyClients] = PerLoop(_async_proxy_clients)
+        self._proxy_clients: PerLoop[AsyncProxyClients] = PerLoop(AsyncProxyClients)
 
     async def open(self, call: HTTPCall, limits: Limits) -> AsyncHTTPResponse:
         """See `HTTPTransport.open`."""
@@ -155,12 +148,6 @@ def async_transport(client: httpx.AsyncClient | None = None) -> AsyncHTTPTranspo
 
     check_client(client, httpx.AsyncClient)
     return AsyncHTTPTransport(client)
-
-
-def _async_proxy_clients() -> AsyncProxyClients:
-    from .httpx_road import AsyncProxyClients  # httpx takes 80 ms
-
-    return AsyncProxyClients()
 
 
 @functools.cache

@@ -98,8 +98,10 @@ class DirectTransport:
                 connection = SyncConnection.open(goal.origin, limits.wait_deadline)
             connection.send(exchange.start(connection))
             http = connection.http
-            while (head := http.read_head()) is None:
+            head = None
+            while head is None:
                 http.feed(connection.receive(limits.wait_deadline))
+                head = http.read_head()
         except FAULTS as exc:
             raise exchange.failed(exc) from exc
         except BaseException:  # interrupted or cancelled: nobody will read the rest
@@ -188,8 +190,10 @@ class AsyncDirectTransport:
                 connection = await connections.open(goal.origin, limits.wait_deadline)
             connection.send(exchange.start(connection))
             http = connection.http
-            while (head := http.read_head()) is None:
+            head = None
+            while head is None:
                 http.feed(await connection.receive(limits.wait_deadline))
+                head = http.read_head()
         except FAULTS as exc:
             raise exchange.failed(exc) from exc
         except BaseException:  # interrupted or cancelled: nobody will read the rest

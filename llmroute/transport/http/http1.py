@@ -17,9 +17,11 @@ MAX_HEADERS = 1000
 """How many headers an answer may have."""
 
 _TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+"
-_METHOD = re.compile(_TOKEN)
-_PATH = re.compile("[\x21-\x7e]+")
-_VALUE = re.compile("(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?")
+_VALUE = "(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?"
+_NAME = re.compile(_TOKEN)
+_LINE = re.compile(f"{_TOKEN}: {_VALUE}\r\n")
+_REQUEST_LINE = re.compile(f"{_TOKEN} [\x21-\x7e]+ HTTP/1\\.1\r\n")
+_REQUEST_HEAD = re.compile(f"{_REQUEST_LINE.pattern}(?:{_LINE.pattern})*\r\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]+")
 _STATUS = re.compile(r"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n\0]*)?\r?(?:\n|\Z)")
@@ -48,13 +50,12 @@ class HTTP1:
 
     def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
         """The bytes of a request. Raises `IllegalHeaderError`."""
-        check(method, path, headers)
+        head = request_head(method, path, headers)
         self._method = method
         self._keep = "close" not in headers.get("connection", "").lower()
         self._head_bytes = self._seen = 0
         self.ended = False
-        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
-        return f"{method} {path} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("ascii") + body
+        return head + body
 
     def feed(self, data: bytes) -> None:
         """Takes bytes from the network; `b""` when the server has closed the connection."""
@@ -138,18 +139,29 @@ class HTTP1:
             self._body = ToTheEnd()
 
 
-def check(method: str, path: str, headers: Mapping[str, str]) -> None:
-    """Raises `IllegalHeaderError` for what must not be sent: above all, a line end in a header."""
+def request_head(method: str, path: str, headers: Mapping[str, str]) -> bytes:
+    """A request's line and headers.
+
+    Raises `IllegalHeaderError` for what must not be sent: above all, a line end in a header.
+    """
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    head = f"{method} {path} HTTP/1.1\r\n{''.join(lines)}\r\n"
+    legal = _REQUEST_HEAD.fullmatch(head) and head.count("\n") == len(lines) + 2
+    if not (legal and all(map(_NAME.fullmatch, headers))) or "transfer-encoding" in headers:
+        raise IllegalHeaderError(_what_is_illegal(f"{method} {path} HTTP/1.1\r\n", headers))
+    return head.encode("ascii")
+
+
+def _what_is_illegal(line: str, headers: Mapping[str, str]) -> str:
     for name, value in headers.items():
-        if not _METHOD.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise IllegalHeaderError(
+        if not _NAME.fullmatch(name) or not _LINE.fullmatch(f"{name}: {value}\r\n"):
+            return (
                 f"The header {name!r} holds a character that HTTP does not allow "
                 "(a line end, a space at its end, a letter beyond ASCII)."
             )
-    if not _METHOD.fullmatch(method) or not _PATH.fullmatch(path):
-        raise IllegalHeaderError("The method or the path is not legal HTTP.")
-    if "transfer-encoding" in headers:
-        raise IllegalHeaderError("The header 'transfer-encoding' cannot be set: bodies go whole.")
+    if not _REQUEST_LINE.fullmatch(line):
+        return "The method or the path is not legal HTTP."
+    return "The header 'transfer-encoding' cannot be set: bodies go whole."
 
 
 def _parse(head: bytes | bytearray) -> tuple[int, int, dict[str, str]]:
@@ -186,8 +198,9 @@ def _not_http(text: str) -> str:
 
 
 def _size(value: str) -> int:
-    sizes = {part.strip() for part in value.split(",")}  # sent twice, it must say the same
-    size = sizes.pop()
-    if sizes or not size.isdecimal() or not size.isascii() or len(size) > 18:
+    if "," in value:  # sent twice, it must say the same
+        first, *others = (part.strip() for part in value.split(","))
+        value = first if all(other == first for other in others) else ""
+    if not value.isdecimal() or not value.isascii() or len(value) > 18:
         raise BrokenAnswerError("its content-length is not a number")
-    return int(size)
+    return int(value)

@@ -1,5 +1,6 @@
-"""The road through httpx, the only file that imports it: for a client of the caller's, and for
-proxies. There, httpx decides about connections; the limits, the bounds and the errors are ours.
+"""The road through httpx: for a client of the caller's, and for proxies.
+
+There, httpx decides about connections; the limits, the bounds and the errors are ours.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import anyio
 import httpx
@@ -23,11 +23,10 @@ from ..limits import Limits, seconds_left, timeout_error
 from .faults import FAULTS, network_error
 from .forks import abandon_in_children
 from .framing import BrokenAnswerError
-from .http1 import check
+from .http1 import request_head
 from .proxies import Proxy
 from .response import AsyncHTTPResponse, HTTPResponse
 from .target import Target
-from .tls import tls_context
 
 _FAULTS = (
     httpx.HTTPError,
@@ -85,7 +84,7 @@ class _Exchange:
         limits.enter("first_token")  # until it is known when httpx begins to send
         try:
             _check_owner(client, goal)
-            check(call.method, goal.path, {**goal.headers, **call.headers})
+            request_head(call.method, goal.path, {**goal.headers, **call.headers})
         except FAULTS as exc:
             raise self.failed(exc) from exc
         headers = {name: value for name, value in goal.headers.items() if name != "host"}
@@ -380,93 +379,5 @@ class _AsyncHTTPXResponse(AsyncHTTPResponse):
         _abandoned.append(self._response)
 
 
-# Our own clients, one for each proxy.
-
-
-class ProxyClients:
-    """Blocking httpx clients, each for one proxy. Safe to use from several threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._clients: dict[str, httpx.Client] = {}
-        abandon_in_children(self)
-
-    def get(self, proxy: Proxy) -> httpx.Client:
-        """The client for `proxy`."""
-        with self._lock:
-            if proxy.url not in self._clients:
-                with _making(proxy):
-                    self._clients[proxy.url] = httpx.Client(
-                        proxy=proxy.url,
-                        verify=tls_context(),
-                        limits=_no_limits(),
-                        cookies=_no_cookies(),
-                        trust_env=False,
-                    )
-            return self._clients[proxy.url]
-
-    def close(self) -> None:
-        """Closes them. A later call makes new ones."""
-        with self._lock:
-            clients, self._clients = self._clients, {}
-        for client in clients.values():
-            client.close()
-
-    def abandon(self) -> None:
-        """See `Shared`: the connections are the parent's."""
-        _abandoned.append(self._clients)
-        self._lock = threading.Lock()
-        self._clients = {}
-
-
-class AsyncProxyClients:
-    """The async twin of `ProxyClients`, for one event loop."""
-
-    def __init__(self) -> None:
-        self._clients: dict[str, httpx.AsyncClient] = {}
-
-    def get(self, proxy: Proxy) -> httpx.AsyncClient:
-        """The client for `proxy`."""
-        if proxy.url not in self._clients:
-            with _making(proxy):
-                self._clients[proxy.url] = httpx.AsyncClient(
-                    proxy=proxy.url,
-                    verify=tls_context(),
-                    limits=_no_limits(),
-                    cookies=_no_cookies(),
-                    trust_env=False,
-                )
-        return self._clients[proxy.url]
-
-    async def aclose(self) -> None:
-        """Closes them."""
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
-            await client.aclose()
-
-
 _abandoned: list[object] = []
 """Never freed: what a forked child closes or frees could reach its parent's server."""
-
-
-@contextmanager
-def _making(proxy: Proxy) -> Iterator[None]:
-    """Raises `BadRequestError` for a proxy that httpx refuses, without showing its password."""
-    try:
-        yield
-    except (ValueError, ImportError, httpx.InvalidURL):
-        raise BadRequestError(
-            f"The environment variable {proxy.variable} holds no address of a proxy that httpx "
-            "can use.",
-            param=proxy.variable,
-        ) from None
-
-
-def _no_limits() -> httpx.Limits:
-    """No limit of connections: the direct road has none either."""
-    return httpx.Limits(max_connections=None)
-
-
-def _no_cookies() -> CookieJar:
-    """A jar that takes nothing: one caller's cookies must not ride on another's call."""
-    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from ..limits import Limits
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
-"""How large an answer read as a whole may be, unpacked."""
-MAX_EMBEDDINGS_BYTES = 1024 * 1024 * 1024
-"""The same for answers that are lists of numbers; real ones have some 100 MB."""
+"""How large an answer read as a whole may be, unpacked, unless its reader says otherwise."""
 MAX_ERROR_BYTES = 64 * 1024
 """How much is read of an error's body."""
 ERROR_SECONDS = 2.0
@@ -120,6 +118,8 @@ class _Head:
     status: int
     headers: dict[str, str]
     """Names in lower case; a header that came several times is joined with commas."""
+    max_bytes = MAX_BODY_BYTES
+    """How large the whole body may be that `read` gives."""
     limits: Limits
     """The limits its waits keep; see `Limits.wait_deadline`."""
 
@@ -165,9 +165,12 @@ class HTTPResponse(_Head):
             raise StopIteration
         return piece
 
-    def read(self, limit: int = MAX_BODY_BYTES) -> bytes:
-        """The rest of the body, at most `limit` bytes. Each piece counts as progress for `idle`."""
-        pieces = _Pieces(limit)
+    def read(self) -> bytes:
+        """The rest of the body. Each piece counts as progress for the limit `idle`.
+
+        Raises `APIResponseValidationError` for one of more than `max_bytes`.
+        """
+        pieces = _Pieces(self.max_bytes)
         with self._reader:
             try:
                 while (piece := self._piece()) is not None:
@@ -233,9 +236,9 @@ class AsyncHTTPResponse(_Head):
             raise StopAsyncIteration
         return piece
 
-    async def read(self, limit: int = MAX_BODY_BYTES) -> bytes:
+    async def read(self) -> bytes:
         """See `HTTPResponse.read`."""
-        pieces = _Pieces(limit)
+        pieces = _Pieces(self.max_bytes)
         with self._reader:
             try:
                 while (piece := await self._piece()) is not None:

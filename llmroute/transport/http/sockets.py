@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import select
 import socket
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..limits import seconds_left
-from .addresses import resolve, resolve_async
+from .addresses import Address, resolve, resolve_async
 from .target import Origin
 
 if TYPE_CHECKING:  # asyncio takes 10 MB and 30 ms: callers that never await need not pay
@@ -78,9 +79,15 @@ def timeout(deadline: float | None) -> float | None:
     return None if seconds is None else min(seconds, _LONGEST_WAIT)
 
 
-def connect(origin: Origin, deadline: float | None) -> socket.socket:
-    """A connected socket, in non-blocking mode. Raises `OSError`."""
-    addresses = resolve(origin, deadline)
+def connect(
+    origin: Origin, deadline: float | None, addresses: Sequence[Address] | None = None
+) -> socket.socket:
+    """A connected socket, in non-blocking mode; `addresses` are asked for unless given.
+
+    Raises `OSError`.
+    """
+    if addresses is None:
+        addresses = resolve(origin, deadline)
     failure: OSError = OSError("the host has no address")
     for i, (family, kind, protocol, _, address) in enumerate(addresses):
         sock = socket.socket(family, kind, protocol)

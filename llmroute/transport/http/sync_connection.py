@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 
+from .addresses import Address
 from .forks import abandon_in_children
 from .http1 import HTTP1
 from .sockets import READ_BYTES, Readiness, connect, timeout
@@ -35,9 +37,11 @@ class SyncConnection:
         abandon_in_children(self)
 
     @classmethod
-    def open(cls, origin: Origin, deadline: float | None) -> SyncConnection:
-        """Connects. Raises `OSError`."""
-        sock = connect(origin, deadline)
+    def open(
+        cls, origin: Origin, deadline: float | None, addresses: Sequence[Address] | None = None
+    ) -> SyncConnection:
+        """Connects, to one of `addresses` if they are known. Raises `OSError`."""
+        sock = connect(origin, deadline, addresses)
         tls = origin.scheme == "https"
         try:
             if tls:
@@ -50,11 +54,6 @@ class SyncConnection:
         except BaseException:  # interrupted or cancelled: the socket must not stay open
             sock.close()
             raise
-
-    @property
-    def peer(self) -> str:
-        """The address that it leads to. Raises `OSError` if it has been lost."""
-        return str(self._socket.getpeername()[0])
 
     @property
     def sent(self) -> bool:

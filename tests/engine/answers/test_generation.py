@@ -14,7 +14,7 @@ from llmroute.errors import (
     UnsupportedOperationError,
     UnsupportedParamsError,
 )
-from llmroute.local_models import context_window
+from llmroute.local_models import context_window, unload
 from llmroute.transport.local import count_tokens
 
 pytest.importorskip("llama_cpp")
@@ -307,9 +307,11 @@ def test_a_prompt_that_does_not_fit(runner: Runner, tiny_random: Path) -> None:
 
 
 def test_the_context_window_is_the_loaded_one(tiny_random: Path) -> None:
+    unload()
     assert context_window(str(tiny_random)) == 2048
     run(call(tiny_random, max_tokens=1, load={"n_ctx": 300}))
     assert context_window(f"llamacpp/{tiny_random}", n_ctx=300, n_threads=1) == 300
+    assert context_window(str(tiny_random)) == 300  # no other is asked for
 
 
 @pytest.mark.parametrize(

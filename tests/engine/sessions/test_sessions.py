@@ -229,7 +229,7 @@ def test_restoring_twice_takes_no_more_room(tiny_random: Path, path: Path) -> No
     for _ in range(3):
         assert restore(tiny_random, path) == count
     (engine,) = loaded_models()
-    for number in range(engine.options.n_parallel):
+    for number in range(engine.options.at_once):
         ask(tiny_random, [60 + number] * 20)
     assert ask(tiny_random, _STORY)[1] == 99
 

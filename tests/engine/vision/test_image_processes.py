@@ -15,7 +15,7 @@ pytest.importorskip("llama_cpp")
 pytestmark = pytest.mark.native
 
 _PRELUDE = """
-import asyncio, random, sys, threading
+import asyncio, random, sys, threading, warnings
 from llmroute import acompletion, completion
 from llmroute.errors import *
 from llmroute.local_models import unload
@@ -27,6 +27,7 @@ def ask(*content, **options):
     return completion(MODEL, asking(*content), model_kwargs=LOAD, temperature=0, max_tokens=5,
                       **options).choices[0].message.content
 
+warnings.filterwarnings("ignore", "A model is loaded once more")
 RED_ANSWER = ask("What?", part(png(RED)))
 """
 

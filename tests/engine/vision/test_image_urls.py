@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from servers import CLOSE, HOLD, RESET, Answer, ScriptedServer, chunked
 from llmroute import acompletion, completion
 from llmroute.errors import APIConnectionError, BadRequestError, PermissionDeniedError
 from llmroute.testing.tiny_mmproj import write_mmproj
-from llmroute.transport.remote_image import MOST_BYTES, _is_public
+from llmroute.transport.remote_image import MOST_BYTES, _is_public, fetch
 
 pytest.importorskip("llama_cpp")
 pytestmark = [pytest.mark.native, pytest.mark.usefixtures("unloaded")]
@@ -133,6 +135,16 @@ def test_a_server_that_says_nothing_takes_no_longer_than_the_call_may(see: See) 
         "2002:7f00:1::",
         "2001:db8::1",
         "ff02::1",
+        "168.63.129.16",
+        "192.0.0.192",
+        "100.100.100.200",
+        "64:ff9b:1::a00:1",
+        "fec0::1",
+        "::10.0.0.1",
+        "::ffff:0:10.0.0.1",
+        "2606:4700::5efe:10.0.0.1",
+        "2606:4700::200:5efe:10.0.0.1",
+        "3fff::1" if sys.version_info >= (3, 13) else "2001:2::1",
     ],
 )
 def test_private_addresses(address: str) -> None:
@@ -142,3 +154,51 @@ def test_private_addresses(address: str) -> None:
 @pytest.mark.parametrize("address", ["93.184.215.14", "2606:4700::1111", "::ffff:8.8.8.8"])
 def test_public_addresses(address: str) -> None:
     assert _is_public(address)
+
+
+def test_fetch_connects_only_to_the_address_that_was_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A name that leads into the private network the second time it is asked for."""
+    answers, reached = ["93.184.215.14", "127.0.0.1"], list[str]()
+
+    def lookup(host: str, port: int, **_: object) -> list[object]:
+        address = answers.pop(0) if answers else "127.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    def connect(_: socket.socket, address: tuple[str, int]) -> None:
+        reached.append(address[0])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    with pytest.raises(APIConnectionError):
+        fetch("https://images.example/a.png", any_address=False, deadline=None)
+    assert reached == ["93.184.215.14"]
+
+
+def test_fetch_refuses_a_host_of_which_one_address_is_private(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lookup(host: str, port: int, **_: object) -> list[object]:
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+            for address in ("93.184.215.14", "10.0.0.1")
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    with pytest.raises(PermissionDeniedError, match="not public"):
+        fetch("https://images.example/a.png", any_address=False, deadline=None)
+
+
+def test_fetch_keeps_the_name_of_the_host_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.getaddrinfo
+
+    def lookup(host: str, port: int, **options: Any) -> list[Any]:
+        return real("127.0.0.1" if host == "images.example" else host, port, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    with ScriptedServer(_answer(b"image")) as server:
+        url = f"http://images.example:{server.port}/a.png"
+        assert fetch(url, any_address=True, deadline=None) == b"image"
+        assert server.requests[0].headers["host"] == f"images.example:{server.port}"

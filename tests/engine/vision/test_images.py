@@ -24,6 +24,7 @@ from llmroute.errors import (
     UnsupportedOperationError,
     UnsupportedParamsError,
 )
+from llmroute.local_models import unload
 from llmroute.testing.tiny_gguf import write_random
 from llmroute.testing.tiny_mmproj import IMAGE_TOKENS, write_mmproj
 from llmroute.types.chat import ChatCompletion
@@ -152,6 +153,7 @@ def test_only_the_user_sends_images(ask_once: Ask, role: str) -> None:
 
 
 def test_images_need_an_encoder(tiny_random: Path, way: Any) -> None:
+    unload()  # a model that another test has loaded with an encoder would do
     with pytest.raises(UnsupportedOperationError, match="mmproj") as caught:
         way(f"llamacpp/{tiny_random}", asking("What?", part(png(RED))))
     assert caught.value.param == "mmproj"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 import threading
 import time
@@ -13,6 +14,7 @@ import pytest
 from roads import Road, post
 from servers import CLOSE, HOLD, OK, Pause, ScriptedServer, Step, chunked
 
+import llmroute
 from llmroute.errors import (
     APIConnectionError,
     APIResponseValidationError,
@@ -22,6 +24,7 @@ from llmroute.transport.http import body, response
 from llmroute.transport.http.body import DamagedBodyError, unpacker
 from llmroute.transport.http.framing import BrokenAnswerError
 from llmroute.transport.http.http1 import HTTP1, MAX_HEAD_BYTES
+from llmroute.types.operations import OPERATIONS
 
 MEGABYTE = 1024 * 1024
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -47,6 +50,23 @@ def test_read_stops_a_bomb(road: Road) -> None:
         pytest.raises(APIResponseValidationError, match="larger than 67,108,864 bytes"),
     ):
         road.read(post(server.url))
+
+
+@pytest.mark.parametrize(("operation", "enough"), [("chat", False), ("embedding", True)])
+def test_calls_for_numbers_may_have_larger_answers(operation: str, enough: bool) -> None:
+    blanks = b" " * (OPERATIONS["chat"].max_bytes + 1)
+    answer = {
+        "data": [{"index": 0, "embedding": [1.0]}],
+        "choices": [{"message": {"content": "x"}}],
+    }
+    with ScriptedServer([_sized(blanks + json.dumps(answer).encode())]) as server:
+        where = {"api_base": server.url, "api_key": "k", "num_retries": 0}
+        call = llmroute.embedding if operation == "embedding" else llmroute.completion
+        if enough:
+            assert call("openai/m", "x", **where)
+        else:
+            with pytest.raises(APIResponseValidationError, match="larger than 67,108,864 bytes"):
+                call("openai/m", "x", **where)
 
 
 def test_read_error_takes_little_of_a_bomb(road: Road) -> None:

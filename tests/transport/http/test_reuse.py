@@ -60,6 +60,13 @@ def test_read_sees_an_early_answer_while_it_uploads(direct: Road) -> None:
         assert direct.read(post(server.url, LARGE), total=20).status == 401
 
 
+def test_read_sees_an_early_answer_of_a_server_that_closes(direct: Road) -> None:
+    """With the rest of the request unread, which resets the connection."""
+    with ScriptedServer([REFUSED, CLOSE], early=True) as server:
+        for _ in range(5):
+            assert direct.read(post(server.url, LARGE), total=20).status == 401
+
+
 def test_release_wants_the_whole_request_gone(direct: Road) -> None:
     """A server that answers before it has read all takes the rest for requests."""
     smuggled = LARGE + b"GET /smuggled HTTP/1.1\r\n\r\n"
