@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -117,7 +117,7 @@ class Syntax:
         pairs = (
             (self.pairs.before, self.pairs.after, *(self.pairs.text or ())) if self.pairs else ()
         )
-        return frozenset(mark for text in (*texts, *pairs) for mark in _MARK.findall(text))
+        return frozenset(marks_in((*texts, *pairs)))
 
     @property
     def frames(self) -> tuple[str, ...]:
@@ -155,7 +155,14 @@ class Syntax:
         )
 
 
-_MARK = re.compile(r"<[^<>\s]+>|\[/?[A-Z_]+\]")
+_MARK = re.compile(r"<[^<>\s]+>|\[/?[A-Z_]+\]|｜\w+｜|\]<\]\w+\[>\[")
+
+
+def marks_in(texts: Iterable[str]) -> Iterator[str]:
+    """Names that control tokens may have, and the texts themselves, as some are one token."""
+    for text in texts:
+        yield text
+        yield from _MARK.findall(text)
 
 
 @dataclass(frozen=True, slots=True)
