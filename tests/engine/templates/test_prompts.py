@@ -111,7 +111,7 @@ def test_a_developer_s_message_behind_the_system_s_is_not_lost() -> None:
     template += "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}"
     developer = {"role": "developer", "content": "Be brief."}
     assert render(template, SYSTEM, developer, USER) == "<Be kind.\n\nBe brief.>Hi"
-    assert render(template, SYSTEM, USER, developer, USER) == "<Be kind.>HiBe brief.\n\nHi"
+    assert render(template, SYSTEM, USER, ANSWER, developer, USER) == "<Be kind.>HiBe brief.\n\nHi"
 
 
 def test_system_messages_stay_where_a_template_shows_them() -> None:
