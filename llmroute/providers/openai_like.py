@@ -27,6 +27,7 @@ from .message_keys import returned
 from .openai_answers import parse_answer
 from .openai_decoder import OpenAIDecoder
 from .params import select_params
+from .strict_schema import with_strict_schemas
 
 # Taken by llama.cpp's server and vLLM, not by OpenAI: a row names those it takes in `extra_params`.
 LOCAL_PARAMS = frozenset(
@@ -85,7 +86,8 @@ class OpenAILike(Provider):
         params, dropped = select_params(
             request, self.accepted(request), self.name, self.refused_values(request)
         )
-        body = self.body(request, deployment, self.adjust(params, request))
+        params = with_strict_schemas(self.adjust(params, request))
+        body = self.body(request, deployment, params)
         body.update(request.extra_body)
         content = _encode(body, request)
         headers = self._headers(request, deployment, content)
