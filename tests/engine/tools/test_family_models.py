@@ -95,18 +95,11 @@ def test_a_call_of_kimi_in_control_tokens(tmp_path: Path) -> None:
 
 
 def test_a_call_and_thinking_of_gemma(tmp_path: Path) -> None:
-    pieces = (
-        "<|channel>",
-        "thought\n",
-        "Hm",
-        "<channel|>",
-        "<|tool_call>",
-        "call:get_weather{city:",
-    )
-    model = scripted(tmp_path / "m.gguf", GEMMA, *pieces, '<|"|>', "Oslo", "}", "<tool_call|>")
+    pieces = ("<|channel>", "thought\n", "Hm", "<channel|>", "<|tool_call>", "call:get_weather")
+    model = scripted(tmp_path / "m.gguf", GEMMA, *pieces, "{city:", '<|"|>', "Os}lo")
     text, thinking, calls = asked(model, tools=[WEATHER])
     assert (text, thinking) == (None, "Hm")
-    assert calls == [("get_weather", '{"city":"Oslo}')]  # the text ends within the string
+    assert calls == [("get_weather", '{"city":"Os}lo')]  # the text ends within the string
 
 
 def test_an_answer_that_goes_on_holds_what_is_new(tmp_path: Path) -> None:
