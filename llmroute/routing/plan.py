@@ -55,7 +55,7 @@ def plan(
     last: APIError | None = None
     too_small: set[str] = set()
     for deployment in deployments:
-        if deployment.name in too_small:
+        if too_small and deployment.name in too_small:
             continue
         again: Retries | None = None
         while True:
@@ -65,8 +65,7 @@ def plan(
             if not retries or not is_retryable(last):
                 break
             again = again or Retries(retries, deadline=deadline, clock=clock)
-            seconds = again.pause_after(last)
-            if seconds is None:
+            if (seconds := again.pause_after(last)) is None:
                 break
             yield Sleep(seconds)
         if isinstance(last, ContextWindowExceededError):

@@ -10,9 +10,9 @@ from typing import Any, Generic
 from ..chunks import assembler, expected_choices, warn_of_missing
 from ..deployments import Deployment, shown
 from ..errors import APIError, LLMRouteError
-from ..providers import get_provider
+from ..providers import MOCK, get_provider
 from ..providers.base import Call, LocalCall, MockCall
-from ..providers.failures import request_id, tell_redirect
+from ..providers.failures import tell_redirect
 from ..redaction import Secrets, redact
 from ..routing.plan import Plan, Sleep, Step, plan
 from ..types.call_info import AttemptRecord, CallInfo
@@ -71,13 +71,13 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
     def __init__(self, run: Run[AnswerT, ChunkT], deployment: Deployment) -> None:
         self.job = run.job
         self.request = run.job.request
-        if deployment.params:  # its defaults
+        if deployment.params:  # defaults: what the request says itself goes first
             params = {**deployment.params, **self.request.params}
             self.request = replace(self.request, params=params)
         self.limits = run.limits.attempt(deployment.time_limits)
         self._run = run
         self._deployment = deployment
-        self._provider = get_provider(deployment.provider)
+        self._provider = get_provider(deployment.provider if deployment.mock is None else MOCK)
         self._started = time.monotonic()
         self._dropped: tuple[str, ...] = ()
         self._sent: tuple[str | None, Mapping[str, str]] = (None, {})
@@ -115,7 +115,8 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
                 f"The provider {self._provider.name!r} gave a {type(answer).__name__}, not a "
                 f"{self.job.row.answer.__name__}."
             )
-        warn_of_missing(answer, expected_choices(self.request, self._dropped))
+        if "n" in self.request.params or "n" in self.request.extra_body:
+            warn_of_missing(answer, expected_choices(self.request, self._dropped))
         answer._call_info = self.info(head.headers)
         return answer
 
@@ -144,7 +145,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
         deployment = self._deployment
         redact(error, self._secrets())
         error.provider = error.provider or deployment.provider
-        error.model = error.model or self._provider.model_string(deployment)
+        error.model = error.model or deployment.name
         error.url = error.url or self._url
         tell_redirect(error)
         self._located = self._provider.explain(error, deployment)
@@ -156,9 +157,8 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
         headers = self._secrets().hide_in_headers(headers) if headers else headers
         return CallInfo(
             provider=self._deployment.provider,
-            model=self._provider.model_string(self._deployment),
+            model=self._deployment.name,
             url=self._url,
-            request_id=request_id(headers),
             headers=headers,
             deployment_id=self._deployment.id,
             dropped_params=self._dropped,
