@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from haystack import logging
 from haystack.dataclasses import (
@@ -216,10 +216,10 @@ def _id(call: ToolCall) -> str:
 
 
 def _function(tool: Tool, strict: bool) -> dict[str, object]:
-    spec: dict[str, Any] = dict(tool.tool_spec)
+    spec: dict[str, object] = dict(tool.tool_spec)
     if strict:
         spec["strict"] = True
-        spec["parameters"] = strict_schema(spec["parameters"])
+        spec["parameters"] = strict_schema(tool.parameters)
     return spec
 
 

@@ -89,7 +89,7 @@ def _with_schema(wanted: Mapping[str, object]) -> Mapping[str, object]:
     return {"type": "json_schema", "json_schema": named}
 
 
-def _load_options(model_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _load_options(model_kwargs: Mapping[str, object]) -> dict[str, object]:
     return {
         name: value
         for name, value in model_kwargs.items()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from haystack.tools.tool import Tool
 from haystack.tools.toolset import Toolset
@@ -24,7 +23,7 @@ _ELSEWHERE = {
 """Names that don't belong in `generation_kwargs`, and what to do instead."""
 
 
-def checked_generation(given: Mapping[str, Any] | None) -> dict[str, Any]:
+def checked_generation(given: Mapping[str, object] | None) -> dict[str, object]:
     """A copy of `generation_kwargs`; empty for `None`.
 
     Raises `TypeError` for what is no dict of names, `ValueError` for a name that belongs elsewhere.
@@ -48,7 +47,7 @@ def checked_generation(given: Mapping[str, Any] | None) -> dict[str, Any]:
     return options
 
 
-def checked_names(parameter: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+def checked_names(parameter: str, given: Mapping[str, object] | None) -> dict[str, object]:
     """A copy of a dict of options; empty for `None`. Raises `TypeError` for anything else."""
     if given is None:
         return {}
