@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from typing_extensions import TypedDict
 
 from llmroute.calls.chat import chat_job
 from llmroute.errors import BadRequestError
-from llmroute.schemas import fits_strict_mode, function_tool, response_format, strict
+from llmroute.providers.gateways import GATEWAYS
+from llmroute.providers.strict_schema import fits_strict_mode, strict
+from llmroute.schemas import function_tool, response_format
 
 T = TypeVar("T")
 
@@ -216,26 +219,34 @@ def test_tools_may_be_models() -> None:
     assert params(tools=[City, plain])["tools"] == [function_tool(City), plain]
 
 
-def test_schemas_marked_strict_are_brought_into_its_form() -> None:
+def sent(**given: Any) -> Any:
+    job = chat_job("openai/m", "Hi", False, {"api_key": "k", **given})
+    call = GATEWAYS["openai"].build(job.request, job.deployments[0])
+    body = json.loads(call.body)
+    return {name: body[name] for name in given}
+
+
+def test_schemas_marked_strict_are_sent_in_its_form() -> None:
     schema = Trip.model_json_schema()
-    tool = {
-        "type": "function",
-        "function": {"name": "go", "strict": True, "parameters": schema},
-    }
-    made = params(tools=[tool])["tools"][0]["function"]
-    assert made == {"name": "go", "strict": True, "parameters": strict(schema)}
+    tool = {"type": "function", "function": {"name": "go", "strict": True, "parameters": schema}}
     asked = {"type": "json_schema", "json_schema": {"name": "t", "strict": True, "schema": schema}}
-    assert params(response_format=asked)["response_format"]["json_schema"]["schema"] == (
-        strict(schema)
-    )
+    made = sent(tools=[tool], response_format=asked)
+    assert made["tools"][0]["function"]["parameters"] == strict(schema)
+    assert made["response_format"]["json_schema"]["schema"] == strict(schema)
+    assert tool["function"]["parameters"] is schema  # type: ignore[index]
 
 
 def test_schemas_not_marked_strict_go_out_as_they_are() -> None:
     schema = Trip.model_json_schema()
     tool = {"type": "function", "function": {"name": "go", "parameters": schema}}
     asked = {"type": "json_schema", "json_schema": {"name": "t", "schema": schema}}
-    made = params(tools=[tool], response_format=asked)
-    assert made == {"tools": [tool], "response_format": asked}
+    assert sent(tools=[tool], response_format=asked) == {"tools": [tool], "response_format": asked}
+
+
+def test_a_written_schema_stays_in_the_request_as_it_is() -> None:
+    schema = {"oneOf": [{"const": 1}, {"type": "integer"}]}
+    asked = {"type": "json_schema", "json_schema": {"name": "t", "strict": True, "schema": schema}}
+    assert params(response_format=asked)["response_format"] == asked
 
 
 @pytest.mark.parametrize("given", [{"response_format": Iterator}, {"tools": [Iterator]}])

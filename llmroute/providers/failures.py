@@ -24,9 +24,8 @@ from ..errors import (
     ContextWindowExceededError,
     error_class,
 )
+from ..types.call_info import request_id
 from .words import words
-
-_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid", "cf-ray")
 
 # OpenAI's error codes, and those of llama.cpp's server and of the gateways that add to them.
 _CLASS_BY_CODE: dict[str, type[APIError]] = {
@@ -187,11 +186,6 @@ def _decode_error(body: bytes) -> object:
     except ValueError:
         return payload
     return beginning or payload
-
-
-def request_id(headers: Mapping[str, str]) -> str | None:
-    """The provider's id of the request."""
-    return next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
 
 
 def retry_after(
