@@ -73,7 +73,7 @@ class StreamState(Generic[ChunkT]):
         self.info: CallInfo | None = None
         self.locate: Callable[[APIError], APIError] = lambda error: error
         """Adds provider, model and URL to an error; set by the driver."""
-        self._assembler = assembler
+        self._assembler: Assembler[Any, Any] = assembler
         self._decoder: Decoder[Any] = decoder
         self._splitter: Splitter[Any, Any] = splitter
         self._limits = limits
