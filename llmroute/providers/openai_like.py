@@ -84,9 +84,11 @@ class OpenAILike(Provider):
         """The HTTP request; see `Provider.build`."""
         if deployment.model_kwargs:
             self._check_options(deployment)
-        params, dropped = select_params(
-            request, self.accepted(request), self.name, self.refused_values(request)
-        )
+        params: dict[str, Any] = {}
+        dropped: tuple[str, ...] = ()
+        if request.params:
+            accepted, reasons = self.accepted(request), self.refused_values(request)
+            params, dropped = select_params(request, accepted, self.name, reasons)
         params = self.adjust(params, request)
         if "response_format" in params or "tools" in params:
             params = with_strict_schemas(params)
