@@ -24,8 +24,7 @@ from ..types.operations import OPERATIONS
 from ..types.request import Request
 from .base import Decoder, HTTPCall, Provider
 from .message_keys import returned
-from .openai_answers import parse_answer
-from .openai_decoder import OpenAIDecoder
+from .openai_answers import OpenAIDecoder, parse_answer
 from .params import select_params
 from .strict_schema import with_strict_schemas
 
