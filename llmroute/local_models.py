@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .engine.gguf.files import expanded
 from .engine.loaded_model import LoadedModel
 from .errors import LLMRouteError
+from .runtime import shared
 
 if TYPE_CHECKING:
     from .engine.pool import Pool
@@ -103,9 +104,9 @@ def context_window(model: str, **model_kwargs: Any) -> int | None:
 
 
 def _pool() -> Pool:
-    from .engine.pool import pool  # the engine, see above; says which extra is missing
+    from .engine.pool import Pool  # the engine; says which extra is missing
 
-    return pool
+    return shared(Pool)
 
 
 def _name(model: str) -> str:
