@@ -40,6 +40,8 @@ class Deployment:
     """The key to send, already decided; `None` sends none."""
     model_kwargs: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Options of the provider, which may be credentials, or of loading a local model."""
+    mock: Any = field(default=None, repr=False)
+    """The answer to give instead of calling anybody (`mock_response=`); `None`: it is called."""
     params: Mapping[str, JSON] = field(default_factory=dict)
     """Defaults of parameters (`temperature`, ...); those of the request win."""
     time_limits: TimeLimits | None = None

@@ -11,11 +11,10 @@ from typing import Any, cast, get_args
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from .deployments import Deployment
+from .deployments import Deployment, split_model
 from .errors import BadRequestError, UnsupportedOperationError, UnsupportedParamsError
-from .providers import get_provider
+from .providers import MOCK, get_provider
 from .providers.base import Provider
-from .providers.mock import ANSWER
 from .providers.params import did_you_mean
 from .resolve import resolve
 from .transport.run import Job
@@ -104,8 +103,9 @@ def prepare(row: Operation[Any, Any], model: str, given: Mapping[str, object]) -
     options = cast(CallOptions, {k: v for k, v in given.items() if k in _OPTIONS})
     params: dict[str, Any] = {k: v for k, v in given.items() if k not in _OPTIONS and v is not None}
     deployment = _deployment(model, options)
-    provider = get_provider(deployment.provider)
-    _check_operation(row, provider, model)
+    provider = get_provider(deployment.provider if deployment.mock is None else MOCK)
+    if row.name not in provider.operations:
+        raise _lacks(row, provider, model)
     _check_params(row, params, options, deployment, provider)
     common = Common(
         model=model,
@@ -140,9 +140,8 @@ def _wrong_option(name: str, value: object) -> str:
 
 def _deployment(model: str, options: CallOptions) -> Deployment:
     if options.get("mock_response") is not None:
-        return Deployment(
-            provider="mock", model=model, model_kwargs={ANSWER: options["mock_response"]}
-        )
+        prefix, name = split_model(model)
+        return Deployment(provider=prefix or MOCK, model=name, mock=options["mock_response"])
     return resolve(
         model,
         api_key=options.get("api_key"),
@@ -151,14 +150,12 @@ def _deployment(model: str, options: CallOptions) -> Deployment:
     )
 
 
-def _check_operation(row: Operation[Any, Any], provider: Provider, model: str) -> None:
-    if row.name not in provider.operations:
-        raise UnsupportedOperationError(
-            f"{provider.name} has no {row.name} operation; it has: "
-            f"{', '.join(provider.operations)}.",
-            provider=provider.name,
-            model=model,
-        )
+def _lacks(row: Operation[Any, Any], provider: Provider, model: str) -> UnsupportedOperationError:
+    return UnsupportedOperationError(
+        f"{provider.name} has no {row.name} operation; it has: {', '.join(provider.operations)}.",
+        provider=provider.name,
+        model=model,
+    )
 
 
 def _check_params(
@@ -168,6 +165,8 @@ def _check_params(
     deployment: Deployment,
     provider: Provider,
 ) -> None:
+    if not params:
+        return
     known = row.param_names | provider.extra_params
     unknown = [name for name in params if name not in known]
     if unknown and options.get("unsupported") != "pass":
@@ -208,10 +207,13 @@ def _retries(options: CallOptions) -> int:
     return retries
 
 
+_NO_TIMEOUT_GIVEN = TimeLimits()
+
+
 def _time_limits(options: CallOptions) -> TimeLimits:
     timeout = options.get("timeout")
     if timeout is None:
-        return TimeLimits()
+        return _NO_TIMEOUT_GIVEN
     if isinstance(timeout, TimeLimits):
         for name, value in asdict(timeout).items():
             if not _is_seconds(value):

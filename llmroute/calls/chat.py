@@ -79,7 +79,9 @@ def chat_job(
     """The job of a chat call. Raises `BadRequestError` or a subclass for anything wrong."""
     plain = plain_messages(messages, model)
     prepared = prepare(CHAT, model, given)
-    prepared.common["params"] = with_schemas(prepared.common["params"])
+    params = prepared.common["params"]
+    if "response_format" in params or "tools" in params:
+        prepared.common["params"] = with_schemas(params)
     request = ChatRequest(messages=plain, stream=bool(stream), **prepared.common)
     if prepared.provider.exact_counts:
         from ..tokens import check_context_window  # with the registry, more than most calls need

@@ -17,7 +17,10 @@ from .params import did_you_mean
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
 
-__all__ = ["ENTRY_POINT_GROUP", "get_provider", "provider_names", "register_provider"]
+__all__ = ["ENTRY_POINT_GROUP", "MOCK", "get_provider", "provider_names", "register_provider"]
+
+MOCK = "mock"
+"""The provider that answers without calling anybody."""
 
 ENTRY_POINT_GROUP = "llmroute.providers"
 """A package adds a provider by an entry point in this group; its name is the prefix."""

@@ -221,10 +221,6 @@ class Provider:
         """The error an answer stands for."""
         return status_error(status, headers, body)
 
-    def model_string(self, deployment: Deployment) -> str:
-        """The `provider/model` that errors and `call_info` name, and that prices are found by."""
-        return deployment.name
-
     def explain(self, error: APIError, deployment: Deployment) -> APIError:
         """`error`, or one that tells more, once provider, model and URL are known.
 

@@ -24,9 +24,8 @@ from ..errors import (
     ContextWindowExceededError,
     error_class,
 )
+from ..types.call_info import request_id
 from .words import words
-
-_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid", "cf-ray")
 
 # OpenAI's error codes, and those of llama.cpp's server and of the gateways that add to them.
 _CLASS_BY_CODE: dict[str, type[APIError]] = {
@@ -117,7 +116,7 @@ def choice_error(choice: Mapping[str, Any]) -> APIError | None:
     """
     if choice.get("error"):
         return stream_error({"error": choice["error"]})
-    if choice.get("finish_reason") == "error":
+    if str(choice.get("finish_reason")).lower() == "error":
         return payload_error(500, {"error": {"message": "The choice ended with an error."}})
     return None
 
@@ -187,11 +186,6 @@ def _decode_error(body: bytes) -> object:
     except ValueError:
         return payload
     return beginning or payload
-
-
-def request_id(headers: Mapping[str, str]) -> str | None:
-    """The provider's id of the request."""
-    return next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
 
 
 def retry_after(

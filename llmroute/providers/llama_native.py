@@ -65,9 +65,13 @@ class LlamaNative(OpenAILike):
             params.setdefault("max_completion_tokens", limit)
         return params
 
-    def message(self, message: Mapping[str, Any], deployment: Deployment) -> Mapping[str, Any]:
-        """The message in Meta's shape."""
-        return native_message(message)
+    def body(
+        self, request: Request, deployment: Deployment, params: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The body, with the messages in Meta's shape."""
+        body = super().body(request, deployment, params)
+        body["messages"] = [native_message(message) for message in body["messages"]]
+        return body
 
 
 def native_message(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,9 +40,13 @@ RETIRED_ON = "2026-07-06"
 class CompatSurface(OpenAILike):
     """The requests of the OpenAI-compatible surface, to any host."""
 
-    def message(self, message: Mapping[str, Any], deployment: Deployment) -> Mapping[str, Any]:
-        """A message without nulls, and without the id that an answer's message carries."""
-        return _sendable(super().message(message, deployment))
+    def body(
+        self, request: Request, deployment: Deployment, params: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The body, with messages without nulls and without the id of an answer's message."""
+        body = super().body(request, deployment, params)
+        body["messages"] = [_sendable(message) for message in body["messages"]]
+        return body
 
 
 class MetasHost(CompatSurface):

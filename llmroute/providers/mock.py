@@ -18,9 +18,6 @@ from ..types.request import Request
 from ..types.text import TextCompletion
 from .base import Chunk, Decoder, InProcessEvent, MockCall, Provider
 
-ANSWER = "mock_response"
-"""The key of the deployment's `model_kwargs` that holds the answer."""
-
 
 class Mock(Provider):
     """The provider behind `mock_response=`."""
@@ -35,7 +32,7 @@ class Mock(Provider):
         A text (for an embedding: one vector, for every input), the whole answer as an object or a
         dict, or an exception.
         """
-        answer = deployment.model_kwargs.get(ANSWER, "This is a mock response.")
+        answer = "This is a mock response." if deployment.mock is None else deployment.mock
         if isinstance(answer, Exception):
             raise answer
         if isinstance(request, EmbeddingRequest) and isinstance(answer, list):
@@ -43,10 +40,6 @@ class Mock(Provider):
         if isinstance(answer, str) and not isinstance(request, EmbeddingRequest):
             return MockCall(_chunks(answer, request, deployment))
         return MockCall((as_chunk(_whole(answer, request)),))
-
-    def model_string(self, deployment: Deployment) -> str:
-        """The model that would have been called."""
-        return deployment.model
 
     def event_decoder(self, request: Request) -> Decoder[InProcessEvent]:
         """The chunks are there already."""

@@ -55,9 +55,16 @@ class OpenAIDecoder(Decoder[Event]):
         if self.done:
             return ()
         name, data = event
-        chunk = self._canonical(data) if name == "message" else None
-        if chunk is None and (chunk := self._repaired(event)) is None:
-            return ()
+        chunk: Chunk | None = None
+        if name == "message":
+            try:
+                chunk = self._model.model_validate_json(data)
+            except ValidationError:
+                chunk = None  # repaired below, where its error is not the context of others
+        if chunk is None or says_more(chunk):
+            chunk = self._repaired(event)
+            if chunk is None:
+                return ()
         if isinstance(chunk, ChatCompletionChunk):
             for choice in chunk.choices:
                 delta = choice.delta
@@ -72,14 +79,6 @@ class OpenAIDecoder(Decoder[Event]):
     def _begin_calls(self, choice: int) -> CallIndexes:
         indexes = self._calls[choice] = CallIndexes(f"call_{self._request.call_id}_{choice}")
         return indexes
-
-    def _canonical(self, data: bytes) -> Chunk | None:
-        """The chunk in data of the canonical shape; `None` if it has another."""
-        try:
-            chunk = self._model.model_validate_json(data)
-        except ValidationError:
-            return None
-        return None if says_more(chunk) else chunk
 
     def _repaired(self, event: Event) -> Chunk | None:
         """The chunk in an event that has not the canonical shape; `None` if it has none."""

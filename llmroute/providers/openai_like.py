@@ -82,11 +82,14 @@ class OpenAILike(Provider):
 
     def build(self, request: Request, deployment: Deployment) -> HTTPCall:
         """The HTTP request; see `Provider.build`."""
-        self._check_options(deployment)
+        if deployment.model_kwargs:
+            self._check_options(deployment)
         params, dropped = select_params(
             request, self.accepted(request), self.name, self.refused_values(request)
         )
-        params = with_strict_schemas(self.adjust(params, request))
+        params = self.adjust(params, request)
+        if "response_format" in params or "tools" in params:
+            params = with_strict_schemas(params)
         body = self.body(request, deployment, params)
         body.update(request.extra_body)
         content = _encode(body, request)
@@ -111,7 +114,7 @@ class OpenAILike(Provider):
         return params
 
     def message(self, message: Mapping[str, Any], deployment: Deployment) -> Mapping[str, Any]:
-        """A message as this endpoint takes it back; see `message_keys`."""
+        """An assistant's message as this endpoint takes it back; see `message_keys`."""
         return returned(message, self.message_keys)
 
     def body(
@@ -120,7 +123,10 @@ class OpenAILike(Provider):
         """The body before `extra_body` is merged in."""
         content: dict[str, Any] = {name: getattr(request, name) for name in request.row.content}
         if isinstance(request, ChatRequest):
-            content["messages"] = [self.message(m, deployment) for m in request.messages]
+            content["messages"] = [
+                self.message(m, deployment) if m.get("role") == "assistant" else m
+                for m in request.messages
+            ]
         body = {"model": deployment.model, **content, **params}
         if request.stream:
             body["stream"] = True
@@ -205,7 +211,7 @@ def _encode(body: Mapping[str, Any], request: Request) -> bytes:
         raise BadRequestError(
             f"The request cannot be written as JSON: {exc}", model=request.model
         ) from exc
-    if _has_no_number(encoded):
+    if (b"NaN" in encoded or b"Infinity" in encoded) and _has_no_number(encoded):
         raise BadRequestError(
             "The request cannot be written as JSON: it holds NaN or an infinite number, in "
             "extra_body or in another mapping.",
@@ -216,8 +222,6 @@ def _encode(body: Mapping[str, Any], request: Request) -> bytes:
 
 def _has_no_number(encoded: bytes) -> bool:
     """Whether pydantic wrote a number that JSON does not have by its name, such as `NaN`."""
-    if b"NaN" not in encoded and b"Infinity" not in encoded:
-        return False
     if not _NO_NUMBER.search(encoded):
         return False
     try:

@@ -55,15 +55,17 @@ def plan(
     last: APIError | None = None
     too_small: set[str] = set()
     for deployment in deployments:
-        if deployment.name in too_small:
+        if too_small and deployment.name in too_small:
             continue
-        again = Retries(retries, deadline=deadline, clock=clock)
+        again: Retries | None = None
         while True:
             last = yield Attempt(deployment)
             if last is None:
                 raise RuntimeError("after an attempt the plan must be sent its error")
-            seconds = again.pause_after(last) if retries and is_retryable(last) else None
-            if seconds is None:
+            if not retries or not is_retryable(last):
+                break
+            again = again or Retries(retries, deadline=deadline, clock=clock)
+            if (seconds := again.pause_after(last)) is None:
                 break
             yield Sleep(seconds)
         if isinstance(last, ContextWindowExceededError):

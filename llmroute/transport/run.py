@@ -10,9 +10,9 @@ from typing import Any, Generic
 from ..chunks import assembler, expected_choices, warn_of_missing
 from ..deployments import Deployment, shown
 from ..errors import APIError, LLMRouteError
-from ..providers import get_provider
+from ..providers import MOCK, get_provider
 from ..providers.base import Call, LocalCall, MockCall
-from ..providers.failures import request_id, tell_redirect
+from ..providers.failures import tell_redirect
 from ..redaction import Secrets, redact
 from ..routing.plan import Plan, Sleep, Step, plan
 from ..types.call_info import AttemptRecord, CallInfo
@@ -70,15 +70,18 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
 
     def __init__(self, run: Run[AnswerT, ChunkT], deployment: Deployment) -> None:
         self.job = run.job
-        self.request = _with_defaults(run.job.request, deployment)
+        self.request = run.job.request
+        if deployment.params:  # defaults: what the request says itself goes first
+            params = {**deployment.params, **self.request.params}
+            self.request = replace(self.request, params=params)
         self.limits = run.limits.attempt(deployment.time_limits)
         self._run = run
         self._deployment = deployment
-        self._provider = get_provider(deployment.provider)
+        self._provider = get_provider(deployment.provider if deployment.mock is None else MOCK)
         self._started = time.monotonic()
-        self._url = shown(deployment.api_base or "") or None
         self._dropped: tuple[str, ...] = ()
         self._sent: tuple[str | None, Mapping[str, str]] = (None, {})
+        self._url = shown(deployment.api_base or "") or None
         self._located: APIError | None = None
 
     def build(self) -> Call:
@@ -90,9 +93,11 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
         if isinstance(call, LocalCall):
             self._url = call.path
             return call
-        self._url = shown(call.url)
         call = call if call.sign is None else call.sign(call, time.time())
         self._sent = call.url, call.headers
+        self._url = shown(call.url)
+        if (key := self._deployment.api_key) and key in self._url:  # as a gateway may have it
+            self._url = self._secrets().hide(self._url)
         return call
 
     def refusal(self, head: Head, body: bytes) -> APIError:
@@ -110,7 +115,8 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
                 f"The provider {self._provider.name!r} gave a {type(answer).__name__}, not a "
                 f"{self.job.row.answer.__name__}."
             )
-        warn_of_missing(answer, expected_choices(self.request, self._dropped))
+        if "n" in self.request.params or "n" in self.request.extra_body:
+            warn_of_missing(answer, expected_choices(self.request, self._dropped))
         answer._call_info = self.info(head.headers)
         return answer
 
@@ -139,7 +145,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
         deployment = self._deployment
         redact(error, self._secrets())
         error.provider = error.provider or deployment.provider
-        error.model = error.model or self._provider.model_string(deployment)
+        error.model = error.model or deployment.name
         error.url = error.url or self._url
         tell_redirect(error)
         self._located = self._provider.explain(error, deployment)
@@ -151,9 +157,8 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
         headers = self._secrets().hide_in_headers(headers) if headers else headers
         return CallInfo(
             provider=self._deployment.provider,
-            model=self._provider.model_string(self._deployment),
+            model=self._deployment.name,
             url=self._url,
-            request_id=request_id(headers),
             headers=headers,
             deployment_id=self._deployment.id,
             dropped_params=self._dropped,
@@ -175,7 +180,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
             AttemptRecord(
                 provider=self._deployment.provider,
                 model=self._deployment.model,
-                url=self._url,
+                url=error.url if error else self._url,
                 seconds=time.monotonic() - self._started,
                 status_code=error.status_code if error else None,
                 error=f"{type(error).__name__}: {error.message}" if error else None,
@@ -184,10 +189,3 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
             )
         )
         self._run.waited = 0.0
-
-
-def _with_defaults(request: Request, deployment: Deployment) -> Request:
-    """`request` with the deployment's parameters where it has none of its own."""
-    if not deployment.params:
-        return request
-    return replace(request, params={**deployment.params, **request.params})

@@ -9,6 +9,13 @@ from pydantic import PrivateAttr
 
 from .base import Model
 
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid", "cf-ray")
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """The provider's id of a request, from the headers of its answer."""
+    return next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
@@ -38,8 +45,6 @@ class CallInfo:
     model: str
     """`provider/model` of the deployment that answered."""
     url: str | None = None
-    request_id: str | None = None
-    """The provider's id of this request, for its support."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Response headers, names in lower case; secrets of the call that stood in them are `***`."""
     deployment_id: str = ""
@@ -48,6 +53,11 @@ class CallInfo:
     """Parameters that were left out because `unsupported="drop"` allowed it."""
     attempts: tuple[AttemptRecord, ...] = ()
     """Every attempt, the successful one last."""
+
+    @property
+    def request_id(self) -> str | None:
+        """The provider's id of this request, for its support; `None` if it gave none."""
+        return request_id(self.headers)
 
 
 class Answer(Model):

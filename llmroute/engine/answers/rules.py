@@ -18,7 +18,7 @@ from ..tools.forced import after_thinking, calls_grammar
 from ..tools.parser import ToolCallParser
 from ..tools.reader import Reader
 from ..tools.reasoning import Tags, tags_of
-from ..tools.syntax import Family
+from ..tools.syntax import Family, marks_in
 from ..vocabulary.vocabulary import Vocabulary
 from .form import Form
 
@@ -51,15 +51,13 @@ class AnswerRules:
 
     def markers(self, vocabulary: Vocabulary) -> dict[int, bytes]:
         """The control tokens that the reader must see, and their text."""
-        texts = list(self.tags or ())
+        wanted = set(marks_in(self.tags or ()))
         if self.family is not None:
-            texts += self.family.marks if self.tools else self.family.syntax.frames
+            wanted |= self.family.marks if self.tools else set(marks_in(self.family.syntax.frames))
+        if not wanted:
+            return {}
         found = vocabulary.control_names.items()
-        return {
-            token: name.encode()
-            for token, name in (found if texts else ())
-            if any(name in text for text in texts)
-        }
+        return {token: name.encode() for token, name in found if name in wanted}
 
 
 def rules_for(call: LocalCall, form: Form, header: GGUFHeader, prompt: str) -> AnswerRules:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -89,9 +90,10 @@ class _Rendering:
         thinking = thinks_on(self.prefill)
         marked = Marked(messages, thinking=thinking)
         whole = {"add_generation_prompt": False, **variables}
-        prompt = marked.cut(self._rendered(marked.messages, tools, whole))
-        if prompt is not None:
-            return prompt
+        with suppress(BadRequestError):  # of a message without text, say
+            prompt = marked.cut(self._rendered(marked.messages, tools, whole))
+            if prompt is not None:
+                return prompt
         before = self._rendered(messages[:-1], tools, variables)
         return before + continuing(before, messages[-1], self.template, thinking=thinking)
 

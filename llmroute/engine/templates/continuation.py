@@ -44,12 +44,16 @@ class Marked:
         self._mark = f"\ue002{secrets.randbelow(10**18)}\ue003"
         *before, last = messages
         keys = [key for key in _REASONING_KEYS if last.get(key)] if thinking else ["content"]
+        if thinking and last.get("content"):
+            keys.append("content")  # where the thinking is a part of it
         self.messages = [*before, {**last, **{key: self._with_mark(last[key]) for key in keys}}]
 
     def _with_mark(self, content: JSON) -> JSON:
         if isinstance(content, str):
             return content + self._mark
-        return [*content[:-1], {**content[-1], "text": content[-1]["text"] + self._mark}]
+        *before, last = content
+        kind = last["type"]
+        return [*before, {**last, kind: last[kind] + self._mark}]
 
     def cut(self, rendered: str) -> str | None:
         """The prompt up to the mark; `None` if the template does not show it."""
@@ -71,4 +75,6 @@ def continuing(prompt: str, last: Mapping[str, JSON], template: str, *, thinking
 
 
 def _text(content: JSON) -> str:
-    return content if isinstance(content, str) else "".join(part["text"] for part in content)
+    if isinstance(content, str):
+        return content
+    return "".join(part["text"] for part in content if part["type"] == "text")

@@ -16,6 +16,8 @@ Message: TypeAlias = dict[str, JSON]
 
 _ROLES = ("system", "user", "assistant", "tool")
 _REASONING_KEYS = ("thinking", "reasoning", "thought")
+_PART = "thinking part"
+"""Stands for a key where thinking is a part of the content, as in Ministral's template."""
 
 
 def normalise(messages: Sequence[Mapping[str, JSON]], template: str) -> list[Message]:
@@ -34,7 +36,9 @@ def normalise(messages: Sequence[Mapping[str, JSON]], template: str) -> list[Mes
     result = arrange_system(result, template)
     result = [_with_reasoning(message, template) for message in result]
     result = join_turns(arrange_tools(result, template), template)
-    return with_parts(result) if wants_parts(template) else result
+    if wants_parts(template):
+        return with_parts(result)
+    return _with_thinking_parts(result) if _reasoning_key(template) == _PART else result
 
 
 def _message(message: Mapping[str, JSON], template: str) -> Message:
@@ -62,26 +66,44 @@ def _with_reasoning(message: Message, template: str) -> Message:
     if not isinstance(thought, str) or not thought:
         return message
     key = _reasoning_key(template)
-    return message if key in message else {**message, key: thought}
+    return message if key in message or key == _PART else {**message, key: thought}
+
+
+def _with_thinking_parts(messages: Sequence[Message]) -> list[Message]:
+    """Messages with their thinking as a part of their content."""
+    return [
+        {
+            **message,
+            "content": [
+                {"type": "thinking", "thinking": message["reasoning_content"]},
+                *([{"type": "text", "text": message["content"]}] if message["content"] else ()),
+            ],
+        }
+        if message.get("reasoning_content")
+        else message
+        for message in messages
+    ]
 
 
 @lru_cache(maxsize=64)
 def _reasoning_key(template: str) -> str:
-    for key in _REASONING_KEYS if "reasoning_content" not in template else ():
-        if key in template and _shows_reasoning(template, key):
+    """The name of thinking in messages; `_PART` if it is a part of the content."""
+    if "reasoning_content" in template:
+        return "reasoning_content"
+    for key in (*_REASONING_KEYS, _PART):
+        if key.split()[0] in template and _shows_reasoning(template, key):
             return key
     return "reasoning_content"
 
 
 def _shows_reasoning(template: str, key: str) -> bool:
-    calls = [sample_call("first", "needlevalue")]
-    answer = {"role": "assistant", "content": "", key: "needlethought", "tool_calls": calls}
-    sample: list[Message] = [
-        {"role": "user", "content": "needlequestion"},
-        answer,
-        sample_result("first"),
-    ]
-    return "needlethought" in written_with_tools(template, arrange_tools(sample, template))
+    answer: Message = {"role": "assistant", "content": "", "reasoning_content": "needlethought"}
+    answer |= {key: "needlethought", "tool_calls": [sample_call("first", "needlevalue")]}
+    question: Message = {"role": "user", "content": "needlequestion"}
+    sample = arrange_tools([question, answer, sample_result("first")], template)
+    if key == _PART:
+        sample = _with_thinking_parts(sample)
+    return "needlethought" in written_with_tools(template, sample)
 
 
 def _text(content: JSON) -> str:

@@ -81,15 +81,18 @@ def loses_system(template: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def takes_two_systems(template: str) -> bool:
-    """Whether it shows two messages of the system at the beginning."""
-    return not shows(template, _USER) or shows(template, _FIRST, _SECOND, _USER)
+def takes_two_systems(template: str, *, developer: bool = False) -> bool:
+    """Whether it shows two messages of the system at the beginning, the second one also if it is
+    the developer's."""
+    second = {**_SECOND, "role": "developer"} if developer else _SECOND
+    return not shows(template, _USER) or shows(template, _FIRST, second, _USER)
 
 
 @lru_cache(maxsize=64)
-def takes_late_system(template: str) -> bool:
-    """Whether it shows a message of the system between later ones."""
-    late = (_FIRST, _USER, _ANSWER, _SECOND, _LATER)
+def takes_late_system(template: str, *, developer: bool = False) -> bool:
+    """Whether it shows a message of the system, or the developer, between later ones."""
+    second = {**_SECOND, "role": "developer"} if developer else _SECOND
+    late = (_FIRST, _USER, _ANSWER, second, _LATER)
     return not shows(template, _USER) or shows(template, *late)
 
 

@@ -24,9 +24,10 @@ def arrange_system(messages: Sequence[Message], template: str) -> list[Message]:
         return _in_user(messages)
     first = list(takewhile(_is_system, messages))
     rest = messages[len(first) :]
-    if len(first) > 1 and not takes_two_systems(template):
+    if len(first) > 1 and not takes_two_systems(template, developer=_has_developer(first[1:])):
         first = [{**first[0], "content": _joined(first)}]
-    if any(map(_is_system, rest)) and not takes_late_system(template):
+    late = list(filter(_is_system, rest))
+    if late and not takes_late_system(template, developer=_has_developer(late)):
         rest = _in_user(rest)
     return [*first, *rest]
 
@@ -61,7 +62,11 @@ def _joined(messages: Sequence[Mapping[str, JSON]]) -> str:
 
 
 def _is_system(message: Mapping[str, JSON]) -> bool:
-    return message.get("role") == "system"
+    return message.get("role") in ("system", "developer")
+
+
+def _has_developer(messages: Sequence[Mapping[str, JSON]]) -> bool:
+    return any(message.get("role") == "developer" for message in messages)
 
 
 def _in_user(messages: Sequence[Message]) -> list[Message]:

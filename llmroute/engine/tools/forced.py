@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..grammar import charset
 from ..grammar.gbnf import Rules
-from ..grammar.json_schema import refused, schema_expr
-from ..grammar.tree import GrammarError, alt, seq
+from ..grammar.json_schema import refused
+from ..grammar.tree import Chars, Expr, GrammarError, alt, seq
+from .forced_arguments import arguments_expr
 from .reasoning import Tags
-from .syntax import Family
+from .syntax import Family, Syntax
 
 _ROOT = "root ::= "
 _MAX_CALLS = 16
@@ -21,23 +23,29 @@ def calls_grammar(family: Family, parameters: Mapping[str, Any], *, parallel: bo
 
     Raises `BadRequestError` for a schema that is not taken.
     """
-    rules = Rules()
+    rules, syntax = Rules(), family.syntax
     calls = []
     for name, schema in parameters.items():
-        before, after = family.syntax.around(name)
         try:
-            calls.append(seq(before, schema_expr(rules, schema), after))
+            arguments = arguments_expr(rules, syntax, schema)
+            calls.append(seq(_before(rules, syntax, name), arguments, syntax.after))
         except GrammarError as error:
             error.path = f"{error.path or '#'} of {name}'s parameters"
             raise refused(error, "tools") from None
     call = rules.new("call", alt(calls))
-    more = rules.repeat(
-        seq((family.syntax.between or ""), call), 0, _MAX_CALLS - 1 if parallel else 0
-    )
+    most = _MAX_CALLS - 1 if parallel and syntax.between is not None else 0
+    more = rules.repeat(seq(syntax.between or "", call), 0, most)
     try:
-        return rules.text(seq(family.syntax.begin, call, more, family.syntax.end))
+        return rules.text(seq(syntax.begin, call, more, syntax.end))
     except GrammarError as error:
         raise refused(error, "tools") from None
+
+
+def _before(rules: Rules, syntax: Syntax, name: str) -> Expr:
+    """What stands before the arguments, with any number of the call."""
+    first, *others = syntax.before.replace("{name}", name).split("{index}")
+    number = rules.repeat(Chars(charset.of("0123456789")), 1, 2)
+    return seq(first, *(part for other in others for part in (number, other)))
 
 
 def after_thinking(grammar: str, tags: Tags) -> str:

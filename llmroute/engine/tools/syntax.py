@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -42,12 +42,15 @@ class Pairs:
     """What stands around a text, which is then written as it is, up to the second of these (or, if
     that is empty, up to `after`); `None`: texts are JSON as all other values."""
 
+    def opening(self, key: str, kind: str) -> str:
+        """What stands before a value of a JSON type."""
+        before = self.before.replace("{text}", "true" if kind == "string" else "false")
+        return before.replace("{type}", kind).replace("{key}", key)
+
     def written(self, key: str, value: Any) -> str:
         """An argument as the model writes it."""
-        is_text = isinstance(value, str)
-        before = self.before.replace("{text}", "true" if is_text else "false")
-        before = before.replace("{type}", json_type(value)).replace("{key}", key)
-        if is_text and self.text is not None:
+        before = self.opening(key, json_type(value))
+        if isinstance(value, str) and self.text is not None:
             return f"{before}{self.text[0]}{value}{self.text[1]}{self.after}"
         return f"{before}{json.dumps(value, ensure_ascii=False)}{self.after}"
 
@@ -114,7 +117,7 @@ class Syntax:
         pairs = (
             (self.pairs.before, self.pairs.after, *(self.pairs.text or ())) if self.pairs else ()
         )
-        return frozenset(mark for text in (*texts, *pairs) for mark in _MARK.findall(text))
+        return frozenset(marks_in((*texts, *pairs)))
 
     @property
     def frames(self) -> tuple[str, ...]:
@@ -152,7 +155,14 @@ class Syntax:
         )
 
 
-_MARK = re.compile(r"<[^<>\s]+>|\[/?[A-Z_]+\]")
+_MARK = re.compile(r"<[^<>\s]+>|\[/?[A-Z_]+\]|｜\w+｜|\]<\]\w+\[>\[")
+
+
+def marks_in(texts: Iterable[str]) -> Iterator[str]:
+    """Names that control tokens may have, and the texts themselves, as some are one token."""
+    for text in texts:
+        yield text
+        yield from _MARK.findall(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ single quotes, Python's names, keys without quotes, a comma too many or too few.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
+from json.encoder import encode_basestring
 
 from .pieces import Piece
 from .source import Emit, Source, Steps
@@ -22,7 +22,7 @@ _PYTHON_NAMES = {"True": "true", "False": "false", "None": "null"}
 
 def quoted(text: str) -> str:
     """`text` as a JSON string."""
-    return json.dumps(text, ensure_ascii=False)
+    return encode_basestring(text)
 
 
 def escaped(text: str) -> str:

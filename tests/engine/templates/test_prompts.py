@@ -104,6 +104,16 @@ def test_a_later_system_message_goes_into_the_next_turn_of_the_user(template: st
     assert render(template, SYSTEM, USER, ANSWER, late).endswith("[user|Be brief.]")
 
 
+def test_a_developer_s_message_behind_the_system_s_is_not_lost() -> None:
+    template = (
+        "{% if messages[0].role in ['system', 'developer'] %}<{{ messages[0].content }}>{% endif %}"
+    )
+    template += "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}"
+    developer = {"role": "developer", "content": "Be brief."}
+    assert render(template, SYSTEM, developer, USER) == "<Be kind.\n\nBe brief.>Hi"
+    assert render(template, SYSTEM, USER, ANSWER, developer, USER) == "<Be kind.>HiBe brief.\n\nHi"
+
+
 def test_system_messages_stay_where_a_template_shows_them() -> None:
     late = {"role": "system", "content": "Be brief."}
     text = render(CHATML, SYSTEM, late, USER, ANSWER, late, USER)
@@ -178,6 +188,28 @@ def test_thinking_before_a_call_comes_under_the_template_s_name_for_it() -> None
     called = {"role": "assistant", "content": None, "tool_calls": [call], "reasoning_content": "Hm"}
     result = {"role": "tool", "tool_call_id": "1", "content": "found"}
     assert "<assistant><think>Hm</think>find({})" in render(THINKS, USER, called, result)
+
+
+THINKING_PARTS = """\
+{%- for m in messages %}
+    {{- '<' + m.role + '>' }}
+    {%- if m.content is string %}{{ m.content }}{% else %}{% for part in m.content %}
+        {{- '[THINK]' + part.thinking + '[/THINK]' if part.type == 'thinking' else part.text }}
+    {%- endfor %}{% endif %}
+    {%- if m.role == 'assistant' and not (m.content or m.tool_calls) %}{{ raise_exception('Empty') }}{% endif %}
+    {%- for call in m.tool_calls or [] %}{{ call.function.name }}({{ call.function.arguments | tojson }}){% endfor %}
+{%- endfor %}"""
+
+
+def test_thinking_is_a_part_of_the_content_where_the_template_reads_it_so() -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
+    called = {"role": "assistant", "content": "So", "tool_calls": [call], "reasoning_content": "Hm"}
+    result = {"role": "tool", "tool_call_id": "1", "content": "found"}
+    text = render(THINKING_PARTS, USER, called, result)
+    assert text == "<user>Hi<assistant>[THINK]Hm[/THINK]Sofind({})<tool>found"
+    begun = {"role": "assistant", "content": "", "reasoning_content": "I must"}
+    assert render(THINKING_PARTS, USER, begun).endswith("[THINK]I must")
+    assert render(THINKING_PARTS, USER, {**begun, "content": "So"}).endswith("[/THINK]So")
 
 
 def test_filters_that_give_generators_can_be_json() -> None:

@@ -241,8 +241,24 @@ def test_written_is_what_is_read(family: Family) -> None:
 
 
 @pytest.mark.parametrize("family", BY_NAME.values(), ids=lambda family: family.name)
-def test_marks_are_names_that_control_tokens_may_have(family: Family) -> None:
-    assert all(mark[0] in "<[" and mark[-1] in ">]" for mark in family.marks)
+def test_marks_are_all_that_a_family_writes(family: Family) -> None:
+    assert set(family.syntax.openers) <= family.marks
+    assert set(family.syntax.closers) <= family.marks
+
+
+@pytest.mark.parametrize(
+    ("name", "marks"),
+    [
+        ("dsml", {"｜DSML｜"}),
+        ("minimax-m3", {"]<]minimax[>["}),
+        ("gemma", {"<|tool_call>", "<tool_call|>", '<|"|>', "<channel|>"}),
+        ("gpt-oss", {"<|channel|>", "<|message|>", "<|start|>", "<|constrain|>", "<|end|>"}),
+        ("kimi-k3", {"<|open|>", "<|close|>", "<|sep|>"}),
+        ("mistral-args", {"[TOOL_CALLS]", "[ARGS]"}),
+    ],
+)
+def test_marks_have_the_names_of_control_tokens(name: str, marks: set[str]) -> None:
+    assert marks <= BY_NAME[name].marks
 
 
 def test_an_unsolicited_call_of_a_built_in_tool_is_no_text() -> None:

@@ -25,11 +25,15 @@ def tool(name: str, parameters: Any = None) -> dict[str, Any]:
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TOOLS = [tool("get_weather", CITY), tool("now")]
-FORCED = [family for family in (GENERIC, *FAMILIES) if family.syntax.pairs is None]
+FORCED = (GENERIC, *FAMILIES)
 
 
 @pytest.mark.native
-@pytest.mark.parametrize("family", FORCED, ids=lambda family: family.name)
+@pytest.mark.parametrize(
+    "family",
+    [family for family in FORCED if family.syntax.pairs is None],
+    ids=lambda family: family.name,
+)
 def test_forced_calls_are_what_the_parser_reads(family: Family) -> None:
     tools = Tools.parse({"tools": TOOLS, "tool_choice": "required"})
     assert tools is not None
@@ -44,10 +48,41 @@ def test_forced_calls_are_what_the_parser_reads(family: Family) -> None:
         assert result.calls
         for name, arguments in result.calls:
             assert json.loads(arguments).keys() == ({"city"} if name == "get_weather" else set())
-    one = calls_grammar(family, tools.parameters, parallel=False)
-    once, twice = (family.syntax.written([("now", {})] * number) for number in (1, 2))
-    assert allows(one, once)
-    assert not allows(one, twice)
+
+
+PLACE = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string"},
+        "n": {"type": "integer"},
+        "kind": {"enum": ["a b", "c"]},
+    },
+    "required": ["city"],
+}
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("family", FORCED, ids=lambda family: family.name)
+def test_forced_calls_are_in_the_family_s_own_syntax(family: Family) -> None:
+    parameters = {"get_weather": PLACE, "now": {"type": "object", "additionalProperties": False}}
+    grammar = calls_grammar(family, parameters, parallel=True)
+
+    def is_allowed(*calls: tuple[str, Any]) -> bool:
+        return allows(grammar, family.syntax.written(calls))
+
+    for city in ("Rome", "", 'a "quoted" <b> name\nof a place'):
+        assert is_allowed(("get_weather", {"city": city}))
+    assert is_allowed(("get_weather", {"city": "Rome", "n": 2, "kind": "a b"}))
+    assert is_allowed(("get_weather", {"city": "Rome", "kind": "c"}))
+    assert is_allowed(("now", {}))
+    assert not is_allowed(("get_weather", {"n": 2}))
+    assert not is_allowed(("get_weather", {"city": "Rome", "n": "x"}))
+    assert not is_allowed(("get_weather", {"city": "Rome", "kind": "d"}))
+    assert not is_allowed(("later", {}))
+    several = family.syntax.between is not None
+    assert is_allowed(("now", {}), ("now", {})) is several
+    one = calls_grammar(family, parameters, parallel=False)
+    assert not allows(one, family.syntax.written([("now", {})] * 2))
 
 
 def test_choices() -> None:
