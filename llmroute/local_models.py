@@ -25,7 +25,7 @@ def warm_up(
     """Load a local model now and wait for it, so that the first call finds it ready.
 
     `model` may carry the prefix `llamacpp/`; `model_kwargs` are the load options that the calls to
-    come will have, as each set of options is a loaded model of its own. `progress` is called some
+    come will have, as other options load the model once more. `progress` is called some
     twenty times a second, on this thread, with how much is loaded, from 0 to 1.
     """
     pool, name = _pool(), _name(model)
