@@ -70,6 +70,7 @@ _HOMES = {
     ),
     "providers": ("register_provider",),
     "providers.params": ("DroppedParamsWarning",),
+    "chunks.wholeness": ("MissingChoicesWarning",),
     "transport.streams": ("AsyncStream", "Stream"),
     "types.call_info": ("AttemptRecord", "CallInfo"),
     "types.chat": ("ChatCompletion", "Message"),

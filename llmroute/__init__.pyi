@@ -2,6 +2,7 @@ from .calls.chat import acompletion as acompletion, completion as completion
 from .calls.embedding import aembedding as aembedding, embedding as embedding
 from .calls.rerank import arerank as arerank, rerank as rerank
 from .calls.text import atext_completion as atext_completion, text_completion as text_completion
+from .chunks.wholeness import MissingChoicesWarning as MissingChoicesWarning
 from .engine.gguf.files import register_local_model as register_local_model
 from .engine.loaded_model import LoadedModel as LoadedModel
 from .errors import (

@@ -17,7 +17,7 @@ from .providers import MOCK, get_provider
 from .providers.base import Provider
 from .providers.params import did_you_mean
 from .resolve import resolve
-from .transport.run import Job
+from .transport.drive import Job
 from .types.operation import AnswerT, ChunkT, Operation
 from .types.request import Request, TimeLimits, Unsupported
 
@@ -165,6 +165,8 @@ def _check_params(
     deployment: Deployment,
     provider: Provider,
 ) -> None:
+    if not params:
+        return
     known = row.param_names | provider.extra_params
     unknown = [name for name in params if name not in known]
     if unknown and options.get("unsupported") != "pass":
@@ -205,10 +207,13 @@ def _retries(options: CallOptions) -> int:
     return retries
 
 
+_NO_TIMEOUT_GIVEN = TimeLimits()
+
+
 def _time_limits(options: CallOptions) -> TimeLimits:
     timeout = options.get("timeout")
     if timeout is None:
-        return TimeLimits()
+        return _NO_TIMEOUT_GIVEN
     if isinstance(timeout, TimeLimits):
         for name, value in asdict(timeout).items():
             if not _is_seconds(value):

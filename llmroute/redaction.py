@@ -1,6 +1,6 @@
 """Takes the secrets of a call out of what people may see. The only place that does.
 
-Texts are redacted whole and cut afterwards: a cut through a secret would leave a piece that no
+Texts are redacted first and cut afterwards: a cut through a secret would leave a piece that no
 longer looks like one.
 """
 
@@ -27,6 +27,7 @@ MAX_MESSAGE = 1_000
 MAX_BODY = 64 * 1024
 """Characters kept of an error's body."""
 _MAX_FACT = 200
+_MAX_READ = 2 * MAX_BODY  # characters of one text that are looked at: looking takes time
 
 _LONG = 8  # characters; a shorter secret may be part of any text
 _LONGEST_WORD = 12  # characters of a secret's end that are taken for a piece of it
@@ -124,21 +125,23 @@ class Secrets:
         """`headers` of an answer without any secret: themselves if there is none, as is usual."""
         text = "\n".join((*headers, *headers.values()))
         clean = not any(_is_near(text, secret) for secret in self._long)
-        return headers if clean and not any(map(text.count, self._short)) else self._said(headers)
+        if clean and not any(map(text.count, self._short)):
+            return headers
+        return {self._name(name): self._words(value) for name, value in headers.items()}
 
     def _said(self, value: Any) -> Any:
         if isinstance(value, str):
             return self._words(value)
         if isinstance(value, Mapping):
-            return {self._key(str(key)): self._said(item) for key, item in value.items()}
+            return {self._words(str(key)): self._said(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self._said(item) for item in value]
         if isinstance(value, int | float) and not isinstance(value, bool):
             return value if self._words(str(value)) == str(value) else MASK
         return value
 
-    def _key(self, name: str) -> str:
-        """A key of an object or a header's name, which nothing cuts: only whole secrets count."""
+    def _name(self, name: str) -> str:
+        """A header's name, which nothing cuts and which must stay readable: no pieces count."""
         for secret in self._long:
             name = _spelled(secret).sub(MASK, name)
         return name
@@ -164,23 +167,32 @@ def _redact(error: APIError, secrets: Secrets, seen: set[int]) -> None:
     seen.add(id(error))
     heard = error.body is not None or bool(error.headers)
     said = error.provider_message
-    shown = _cut(secrets.hide_said(said), MAX_MESSAGE)
-    message = error.message.replace(said, shown) if said else error.message
+    shown = _cut(secrets.hide_said(said[:_MAX_READ]), MAX_MESSAGE)
+    error.message = error.message.replace(said, shown) if said else error.message
+    error.provider_message = shown
     for name, value in vars(error).items():
-        if heard and name in ("body", "code", "headers", "param", "request_id", "type"):
-            setattr(error, name, secrets.hide_said(value))
-        elif isinstance(value, str) and name not in ("model", "provider"):
-            setattr(error, name, secrets.hide(value))
+        if heard and name in ("code", "param", "request_id", "type") and value is not None:
+            setattr(error, name, _cut(secrets.hide_said(str(value)[:_MAX_READ]), _MAX_FACT))
+        elif isinstance(value, str) and name not in ("body", "model", "provider"):
+            setattr(error, name, _cut(secrets.hide(value[:_MAX_READ]), 2 * MAX_MESSAGE))
         elif name == "__notes__":
             setattr(error, name, [secrets.hide(str(note)) for note in value])
-    error.provider_message = shown
-    error.message = _cut(secrets.hide(message), 2 * MAX_MESSAGE)
+    error.headers = dict(secrets.hide_in_headers(error.headers))
+    error.body = _redacted_body(error.body, secrets)
     error.args = (error.message,)
-    error.body = _cut_body(error.body)
-    for name in ("code", "param", "request_id", "type"):
-        fact = getattr(error, name)
-        setattr(error, name, _cut(fact, _MAX_FACT) if isinstance(fact, str) else fact)
     _redact_origin(error, secrets, seen)
+
+
+def _redacted_body(body: object, secrets: Secrets) -> object:
+    """`body` without secrets; the beginning of its text if it is too long."""
+    if isinstance(body, Mapping | list):
+        encoded = to_json(body, serialize_unknown=True, inf_nan_mode="constants")
+        if len(encoded) <= MAX_BODY:
+            return secrets.hide_said(body)
+        body = encoded[:_MAX_READ].decode("utf-8", "ignore")
+    if isinstance(body, str):
+        return _cut(secrets.hide_said(body[:_MAX_READ]), MAX_BODY)
+    return body
 
 
 def _redact_origin(error: BaseException, secrets: Secrets, seen: set[int]) -> None:
@@ -204,7 +216,7 @@ def _cleaned(
     if secrets and (holds_input or hasattr(origin, "_request")):
         return None
     text = f"{origin} {origin.args} {vars(origin)}"
-    if secrets.hide(text) != text:
+    if len(text) > _MAX_READ or secrets.hide(text) != text:
         return None
     _redact_origin(origin, secrets, seen)
     return origin
@@ -212,16 +224,6 @@ def _cleaned(
 
 def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def _cut_body(body: object) -> object:
-    """`body`, or the beginning of its text if it is too long."""
-    if isinstance(body, str):
-        return _cut(body, MAX_BODY)
-    if not isinstance(body, Mapping | list):
-        return body
-    text = to_json(body, serialize_unknown=True, inf_nan_mode="constants")
-    return body if len(text) <= MAX_BODY else text[:MAX_BODY].decode("utf-8", "ignore")
 
 
 @functools.lru_cache(maxsize=256)

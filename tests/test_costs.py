@@ -168,6 +168,51 @@ def test_cached_tokens_of_the_usage_count() -> None:
     assert not cost.estimated
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"prompt_tokens_details": {"cached_tokens": 400_000}},
+        {"cached_tokens": 400_000},
+        {"prompt_cache_hit_tokens": 400_000, "prompt_cache_miss_tokens": 600_000},
+        {"cache_read_input_tokens": 400_000},
+        {"cached_tokens": 400_000, "prompt_tokens_details": {"cached_tokens": None}},
+        {"cached_tokens": "n/a", "prompt_tokens_details": {"cached_tokens": 400_000}},
+    ],
+    ids=str,
+)
+def test_completion_cost_finds_cached_tokens_wherever_they_are(where: dict[str, object]) -> None:
+    answer = completion({**used(1_000_000, 0), **where})
+    cost = completion_cost(answer, model="cost-test/cached")
+    assert cost == pytest.approx(0.6 * 2 + 0.4 * 0.5)
+
+
+def test_completion_cost_never_counts_more_cached_tokens_than_there_were() -> None:
+    answer = completion({**used(100_000, 0), "cached_tokens": 400_000})
+    assert completion_cost(answer, model="cost-test/cached") == pytest.approx(0.1 * 0.5)
+
+
+@pytest.mark.parametrize(
+    ("counts", "billed"),
+    [
+        ((32, 9, 135, 94), 103),
+        ((32, 103, 135, 94), 103),
+        ((32, 9, 41, 0), 9),
+        ((32, 9, 99, 94), 9),
+    ],
+    ids=["on top", "included", "none", "unclear"],
+)
+@pytest.mark.parametrize("place", ["in the details", "beside the counts"])
+def test_completion_cost_adds_thinking_exactly_where_the_total_does(
+    counts: tuple[int, int, int, int], billed: int, place: str
+) -> None:
+    prompt, answer, total, reasoning = counts
+    thinking: dict[str, object] = {"reasoning_tokens": reasoning}
+    usage = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": total}
+    beside = thinking if place == "beside the counts" else {"completion_tokens_details": thinking}
+    cost = completion_cost(completion({**usage, **beside}), model="cost-test/plain")
+    assert cost == pytest.approx((prompt * 2 + billed * 8) / 1_000_000)
+
+
 @pytest.mark.parametrize("model", ["cost-test/cached", "cost-test/fees"])
 def test_what_the_usage_cannot_show_makes_it_an_estimate(model: str) -> None:
     cost = completion_cost(completion(used(10, 10)), model=model)

@@ -61,7 +61,7 @@ def test_hide_leaves_words_that_a_secret_begins_or_ends_with(secret: str, said: 
 
 
 def test_hide_knows_a_blank_as_forms_write_it() -> None:
-    assert Secrets(["two words of it"]).hide("p=two+words+of+it&q=1") == "p=***&q=1"
+    assert Secrets(["two words of it"]).hide("p=two+words+of+it;q=1") == "p=***;q=1"
 
 
 def test_hide_takes_the_longest_secret_first() -> None:
@@ -78,11 +78,12 @@ def test_hide_leaves_short_secrets_to_hide_said() -> None:
     ("said", "expected"),
     [
         ({KEY: 1}, {MASK: 1}),
+        ({KEY[:20]: 1}, {MASK: 1}),
         ({"a": [{"b": (KEY,)}]}, {"a": [{"b": [MASK]}]}),
         ([None, True, 1, 2.5], [None, True, 1, 2.5]),
         ([12345678, 1234567], [MASK, 1234567]),
         ({"x-7": "7"}, {"x-7": MASK}),
-        ({"7": "seven"}, {"7": "seven"}),
+        ({"7": "seven"}, {MASK: "seven"}),
         (7, MASK),
         (None, None),
     ],
@@ -101,6 +102,12 @@ def test_hide_in_headers_hides_in_names_and_values() -> None:
     headers = {"x-7": "7", f"x-{KEY.lower()}": "a", "x-a": quote(KEY, safe="")}
     hidden = Secrets([KEY, "7"]).hide_in_headers(headers)
     assert hidden == {"x-7": MASK, f"x-{MASK}": "a", "x-a": MASK}
+
+
+def test_hide_in_headers_leaves_names_that_begin_like_a_secret() -> None:
+    headers = {"x-tenant-limit": "x-tenant-4711"}
+    hidden = Secrets(["x-tenant-4711"]).hide_in_headers(headers)
+    assert hidden == {"x-tenant-limit": MASK}
 
 
 @pytest.mark.parametrize(

@@ -282,6 +282,20 @@ def test_no_answer_shows_a_secret(call: Callable[..., Any], stream: bool) -> Non
     assert info.request_id == "***"
 
 
+def test_a_key_in_the_path_is_not_shown() -> None:
+    key = "gateway-key-4711"
+    with ScriptedServer(http(200, WHOLE), http(401, {})) as server:
+        given = {"api_base": f"{server.url}/{key}/v1", "api_key": key}
+        info = llmroute.completion("openai/m", "hi", **given).call_info
+        assert info is not None
+        with pytest.raises(llmroute.AuthenticationError) as caught:
+            llmroute.completion("openai/m", "hi", **given)
+    assert server.requests[0].line.startswith(f"POST /{key}/v1/chat/completions ")
+    assert info.url == f"{server.url}/***/v1/chat/completions"
+    assert leaks(carried(caught.value), [key]) == []
+    assert key not in repr(info)
+
+
 def test_an_answer_that_repeats_the_key_is_given_as_it_is(call: Callable[..., Any]) -> None:
     choice = {
         "index": 0,

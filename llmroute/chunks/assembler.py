@@ -27,9 +27,8 @@ class Assembler(Protocol[ChunkT_contra, AnswerT_co]):
     says_something: bool
     """Whether the latest chunk did: text, a call, a reason, usage; not an empty delta."""
 
-    @property
-    def settled(self) -> bool:
-        """Whether all is there that a stream can bring, its end mark aside."""
+    settled: bool
+    """Whether all is there that a stream can bring, its end mark aside."""
 
     def add(self, chunk: ChunkT_contra) -> bool:
         """Takes the next chunk; whether it is one to show."""
@@ -63,6 +62,7 @@ class ChoiceAssembler(Generic[ChoiceT]):
     def __init__(self, expected: int = 1, shows_usage: bool = False) -> None:
         self.spoke = False
         self.says_something = False
+        self.settled = False
         self.expected = expected
         self._shows_usage = shows_usage
         """Whether the caller asked to see the chunk that carries the usage."""
@@ -71,14 +71,6 @@ class ChoiceAssembler(Generic[ChoiceT]):
         self._went_on: int | None = None
         """A choice of which more came after its reason."""
         self._usage: Usage | None = None
-
-    @property
-    def settled(self) -> bool:
-        """See `Assembler.settled`."""
-        if self._usage is None or self._unfinished or self._went_on is not None:
-            return False
-        enough = len(self._choices) >= self.expected
-        return enough and not any(choice.in_one_piece for choice in self._choices.values())
 
     def missing(self, *, marked: bool, needs_reasons: bool = True) -> str | None:
         """See `Assembler.missing`."""
@@ -92,6 +84,18 @@ class ChoiceAssembler(Generic[ChoiceT]):
         if len(self._choices) < self.expected:
             return f"only {len(self._choices)} of {self.expected} choices came"
         return None
+
+    def _add_usage(self, usage: Usage | None) -> None:
+        """Takes the usage in a chunk, after its choices."""
+        if usage is not None:
+            self._usage, self.says_something = usage, True
+        self.settled = (
+            self._usage is not None
+            and not self._unfinished
+            and self._went_on is None
+            and len(self._choices) >= self.expected
+            and not any(choice.in_one_piece for choice in self._choices.values())
+        )
 
     def _begin(self, index: int, choice: ChoiceT) -> ChoiceT:
         """Takes a choice that was not known yet."""

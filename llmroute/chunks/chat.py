@@ -36,20 +36,29 @@ class ChatAssembler(ChoiceAssembler[_Choice]):
 
     def add(self, chunk: ChatCompletionChunk) -> bool:
         """See `Assembler.add`."""
-        if self._first is None:
-            self._first = chunk
-        self.says_something = False
         choices = chunk.choices
+        first = self._first
+        if first is None or (choices and not first.choices):
+            self._first = chunk  # a chunk without choices may come before, with a head of its own
+        self.says_something = False
         for piece in choices:
             choice = self._choices.get(piece.index)
             is_new = choice is None
             if choice is None:
                 choice = self._begin(piece.index, _Choice())
-            says = _add_delta(choice, piece.delta)
-            self._account(piece, choice, says, is_new)
+            if says := _add_delta(choice, piece.delta):
+                self.says_something = True
+            # Most pieces are text and nothing else.
+            if (
+                piece.finish_reason is not None
+                or choice.finished
+                or piece.logprobs is not None
+                or piece.__pydantic_extra__
+            ):
+                self._account(piece, choice, says, is_new)
         usage = chunk.usage
-        if usage is not None:
-            self._usage, self.says_something = usage, True
+        if usage is not None or self._usage is not None:
+            self._add_usage(usage)
         if self.says_something:
             self.spoke = True
         self._add_rest(chunk)

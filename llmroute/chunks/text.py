@@ -26,14 +26,14 @@ class TextAssembler(ChoiceAssembler[_Choice]):
 
     def add(self, chunk: TextCompletion) -> bool:
         """See `Assembler.add`."""
-        if self._first is None:
-            self._first = chunk
+        first = self._first
+        if first is None or (chunk.choices and not first.choices):
+            self._first = chunk  # a chunk without choices may come before, with a head of its own
         self.says_something = False
         for choice in chunk.choices:
             self._add_choice(choice)
         usage = chunk.usage
-        if usage is not None:
-            self._usage, self.says_something = usage, True
+        self._add_usage(usage)
         if chunk.system_fingerprint is not None:
             self._rest["system_fingerprint"] = chunk.system_fingerprint
         if chunk.__pydantic_extra__:

@@ -113,13 +113,13 @@ def located(error: Exception, model: str) -> LLMRouteError:
     return ours
 
 
-class Part(NamedTuple):
+class Block(NamedTuple):
     """A run of the cache's cells."""
 
     owner: int
-    """Whose run; sequences with the same beginning have parts of the same owner in common."""
+    """Who filled it; sequences with the same beginning have blocks of the same owner in common."""
     length: int
-    """How much of its beginning."""
+    """How many of its first cells."""
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
@@ -136,32 +136,49 @@ class Choice:
     """Which of llama.cpp's sequences it is; -1 while it waits."""
     computed: int = 0
     """How many of `tokens` are in the cache."""
-    planned: int = 0
+    scheduled: int = 0
     """How many more this step computes."""
-    part: int = -1
-    """Who owns the cells it fills itself."""
-    inherited: tuple[Part, ...] = ()
+    block: int = -1
+    """The owner of the cells it fills itself."""
+    inherited: tuple[Block, ...] = ()
     """The cells before these, filled by others."""
-    reader: Choice | None = None
-    """An active choice that is reading in the same beginning, while this one waits for it."""
-    soon: int = 0
+    prefilled_by: Choice | None = None
+    """An active choice that computes the same beginning, while this one waits for it."""
+    ready_at: int = 0
     """How many tokens that one must have computed."""
-    places: list[int] = field(default_factory=list)
-    """Where its beginning is worth holding on to, of what is not computed yet; in their order."""
-    stops: bool = False
-    """Whether that can only be done when all before such a place is computed and nothing more."""
+    checkpoints: list[int] = field(default_factory=list)
+    """After how many tokens to make a checkpoint, where that is still to come; in their order."""
+    stops_there: bool = False
+    """Whether a checkpoint can only be made when all before it is computed and nothing more."""
     row: int = -1
     """Where in the batch its next token can be sampled; -1 if not after this step."""
     first_row: int = -1
     """Where in the batch the first of the tokens is that this step computes."""
     drafted: Sequence[int] = ()
-    """Tokens guessed to come next, in the batch after those planned."""
+    """Tokens guessed to come next, in the batch after those scheduled."""
+
+    def schedule(self, count: int, row: int, drafted: Sequence[int]) -> None:
+        """This step computes `count` tokens and the `drafted` ones after them, whose last is at
+        `row` of the batch."""
+        self.scheduled, self.drafted = count, drafted
+        self.first_row = row - count - len(drafted) + 1
+        self.row = row - len(drafted) if count == self.pending else -1
+
+    def confirm(self) -> None:
+        """The next drafted token is what was chosen, and it is computed already."""
+        self.computed += 1
+        self.row += 1
+        self.job.accepted += 1
+
+    def deactivate(self) -> None:
+        """It has no sequence any more: it has ended, or gets another one later."""
+        self.sequence, self.computed, self.drafted = -1, 0, ()
 
     @property
-    def waits_for_reader(self) -> bool:
-        """Whether somebody active is still reading in a beginning that this one is to have."""
-        reader = self.reader
-        return reader is not None and reader.sequence >= 0 and reader.computed < self.soon
+    def waits_for_prefill(self) -> bool:
+        """Whether another choice is still computing a beginning that this one is to have."""
+        other = self.prefilled_by
+        return other is not None and other.sequence >= 0 and other.computed < self.ready_at
 
     @property
     def begins(self) -> bool:
@@ -179,8 +196,8 @@ class Choice:
         return self.prompt.pictures.get(self.computed)
 
     @property
-    def readable(self) -> int:
-        """Tokens that can be computed next, before an image or a place to stop at."""
-        stops = [*self.prompt.pictures, *(self.places if self.stops else ())]
+    def computable(self) -> int:
+        """Tokens that can be computed next, before an image or a checkpoint to stop at."""
+        stops = [*self.prompt.pictures, *(self.checkpoints if self.stops_there else ())]
         ahead = (stop for stop in stops if stop >= self.computed)
         return min(ahead, default=len(self.tokens)) - self.computed

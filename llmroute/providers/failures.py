@@ -116,7 +116,7 @@ def choice_error(choice: Mapping[str, Any]) -> APIError | None:
     """
     if choice.get("error"):
         return stream_error({"error": choice["error"]})
-    if choice.get("finish_reason") == "error":
+    if str(choice.get("finish_reason")).lower() == "error":
         return payload_error(500, {"error": {"message": "The choice ended with an error."}})
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -23,6 +24,7 @@ _KEYS = (
     "title",
 )
 _DEEPEST = 6
+_LONGEST = 20  # items of a list
 
 
 def words(payload: object, *, otherwise: bool = False) -> str:
@@ -42,7 +44,7 @@ def _words(value: object, depth: int) -> str:
     if depth > _DEEPEST:
         return ""
     if isinstance(value, list):
-        return "; ".join(filter(None, (_words(item, depth + 1) for item in value)))
+        return "; ".join(filter(None, (_words(item, depth + 1) for item in value[:_LONGEST])))
     return _words_of_object(value, depth) if isinstance(value, Mapping) else ""
 
 
@@ -62,7 +64,8 @@ def _words_of_object(value: Mapping[str, Any], depth: int) -> str:
 
 def _words_by_field(errors: Mapping[str, Any], depth: int) -> str:
     """The words of `errors` that stand under the names of the parameters at fault."""
-    found = {name: _words(value, depth + 1) for name, value in errors.items()}
+    first = islice(errors.items(), _LONGEST)
+    found = {name: _words(value, depth + 1) for name, value in first}
     return "; ".join(f"{name}: {text}" for name, text in found.items() if text)
 
 

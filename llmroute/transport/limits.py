@@ -75,7 +75,8 @@ class Limits:
 
     def progressed(self) -> None:
         """Notes that a piece of the answer that says something has come."""
-        self.enter("idle")
+        self.phase = "idle"
+        self.wait_deadline = self.deadline_for("idle")
 
     def finish_within(self, seconds: float) -> None:
         """Leaves at most `seconds` for all that is still to be waited for."""

@@ -60,20 +60,22 @@ class StreamState(Generic[ChunkT]):
 
     def __init__(
         self,
-        assembler: Assembler[Any, Any],
-        decoder: Decoder[Any],
-        splitter: Splitter[Any, Any],
+        assembler: Assembler[ChunkT, Any],
+        decoder: Decoder[EventT],
+        splitter: Splitter[Any, EventT],
         limits: Limits,
     ) -> None:
+        """`splitter` gives the events that `decoder` takes, which gives the chunks that
+        `assembler` collects."""
         self.error: APIError | None = None
         """What ended the stream."""
         self.ended = False
         self.info: CallInfo | None = None
         self.locate: Callable[[APIError], APIError] = lambda error: error
         """Adds provider, model and URL to an error; set by the driver."""
-        self._assembler = assembler
-        self._decoder = decoder
-        self._splitter = splitter
+        self._assembler: Assembler[Any, Any] = assembler
+        self._decoder: Decoder[Any] = decoder
+        self._splitter: Splitter[Any, Any] = splitter
         self._limits = limits
         self._silent: list[ChunkT] = []
         """Chunks that have come before one that says something."""
@@ -81,6 +83,7 @@ class StreamState(Generic[ChunkT]):
         """Chunks of the latest piece, decoded as they are taken."""
         self._at_end = False
         self._has_progressed = False
+        self._is_draining = False
         self._settled_until: float | None = None
 
     def feed(self, piece: object) -> None:
@@ -105,6 +108,11 @@ class StreamState(Generic[ChunkT]):
                 self.ended = True
         except APIError as error:
             self.fail(error)
+        if self._has_progressed:  # comments and empty chunks give a wait no more time
+            self._has_progressed = False
+            self._limits.progressed()
+        if self._decoder.done or self._assembler.settled:
+            self._hurry()
         return None
 
     def has_begun(self) -> bool:
@@ -119,19 +127,6 @@ class StreamState(Generic[ChunkT]):
     def early_error(self) -> APIError | None:
         """What ended it before anything was said, so that the call can be tried again."""
         return None if self._assembler.spoke else self.error
-
-    def before_wait(self) -> None:
-        """Sets the limit of the next wait: what nobody was told is no progress."""
-        if self._has_progressed:
-            self._has_progressed = False
-            self._limits.progressed()
-        if self._decoder.done:
-            if self._settled_until is None:
-                self._settled_until = time.monotonic() + DRAIN_SECONDS
-                self._limits.finish_within(DRAIN_SECONDS)
-        elif self._assembler.settled:
-            self._settled_until = self._settled_until or time.monotonic() + SETTLE_SECONDS
-            self._limits.wait_until(self._settled_until)
 
     def fail(self, error: APIError) -> None:
         """Takes an error that ended the stream.
@@ -170,6 +165,17 @@ class StreamState(Generic[ChunkT]):
                     self._has_progressed = True
                 if shown:
                     yield chunk  # type: ignore[misc]  # the decoder of an operation gives its chunks
+
+    def _hurry(self) -> None:
+        """Limits the wait for an end after which nothing is missing."""
+        if self._decoder.done:
+            if not self._is_draining:
+                self._is_draining = True
+                self._limits.finish_within(DRAIN_SECONDS)
+            return
+        if self._settled_until is None:
+            self._settled_until = time.monotonic() + SETTLE_SECONDS
+        self._limits.wait_until(self._settled_until)
 
     def _lacks_nothing(self) -> bool:
         if not self._decoder.done and not self._assembler.settled:
@@ -245,7 +251,6 @@ class Stream(_Streamed[ChunkT]):
 
     def _pump(self) -> None:
         """Waits for one piece."""
-        self.state.before_wait()
         try:
             piece = next(self._pieces, None)
         except APIError as error:
@@ -331,7 +336,6 @@ class AsyncStream(_Streamed[ChunkT]):
 
     async def _pump(self) -> None:
         """Waits for one piece."""
-        self.state.before_wait()
         try:
             piece = await anext(self._pieces, None)
         except APIError as error:

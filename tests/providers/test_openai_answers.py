@@ -425,6 +425,17 @@ def test_a_whole_answer_to_a_stream_needs_no_reason() -> None:
     assert (got.text, got.choices[0].finish_reason) == ("hi", None)
 
 
+def test_the_head_is_that_of_the_first_chunk_with_a_choice() -> None:
+    blank = {"id": "", "object": "", "created": 0, "model": "", "choices": []}
+    late = {**blank, "choices": [{"index": 0, "finish_reason": None, "content_filter_offsets": {}}]}
+    got = read(
+        events({**blank, "prompt_filter_results": []}, piece({"content": "a"}, "stop"), late)
+    )
+    assert (got.id, got.model, got.created) == ("c", "m", 1)
+    assert (got.text, got.choices[0].finish_reason) == ("a", "stop")
+    assert got["prompt_filter_results"] == []
+
+
 # Errors.
 
 UPSTREAM = {"code": 502, "message": "upstream died"}
@@ -438,9 +449,10 @@ def test_an_error_in_a_choice_is_raised(
         answer(hi(content=""), reason, choice={"error": UPSTREAM})
 
 
-def test_the_reason_error_is_raised(answer: Callable[..., ChatCompletion]) -> None:
+@pytest.mark.parametrize("reason", ["error", "ERROR"])
+def test_the_reason_error_is_raised(answer: Callable[..., ChatCompletion], reason: str) -> None:
     with pytest.raises(InternalServerError):
-        answer(hi(), "error")
+        answer(hi(), reason)
 
 
 @pytest.mark.parametrize("nothing", [None, {}, "", False])

@@ -6,19 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from ..job import Choice, Part
+from ..job import Block, Choice
 
 _HEADROOM = 128
-"""Cells kept free for the tokens of an answer to come, when deciding whether it can start."""
+"""Cells cached free for the tokens of an answer to come, when deciding whether it can start."""
 
 
 @dataclass(eq=False, slots=True)
-class Kept:
-    """What an answer left behind."""
+class CachedPrefix:
+    """The tokens of an ended answer, still in the cache under a sequence of their own."""
 
     sequence: int
     tokens: list[int]
-    parts: tuple[Part, ...]
+    blocks: tuple[Block, ...]
 
     @property
     def computed(self) -> int:
@@ -27,9 +27,9 @@ class Kept:
 
 
 @dataclass(eq=False, slots=True)
-class Pin:
-    """The window before a place where prompts part. It takes a holder of all that is before the
-    place to go on from there."""
+class Checkpoint:
+    """The sliding window before a place where prompts diverge. To go on from there, it takes a
+    holder of all that is before the place, too."""
 
     sequence: int
     tokens: list[int]
@@ -41,47 +41,48 @@ class Pin:
         return len(self.tokens)
 
 
-Holder: TypeAlias = Choice | Kept
+Cached: TypeAlias = CachedPrefix | Checkpoint
+Holder: TypeAlias = Choice | CachedPrefix
 
 
-class Start(NamedTuple):
-    """How a choice can begin."""
+class PrefixMatch(NamedTuple):
+    """What of a choice's beginning is in the cache."""
 
     source: Holder | None = None
-    """Who has its beginning in the cache."""
+    """Who has it."""
     length: int = 0
     """Tokens of it."""
-    pin: Pin | None = None
+    checkpoint: Checkpoint | None = None
     """What has their window, if the source has not."""
-    parting: int = 0
-    """After how many tokens it parts from the one most like it, whether they are there or not."""
-    reader: Choice | None = None
-    """Who is reading in more of it."""
-    soon: int = 0
+    divergence: int = 0
+    """After how many tokens it differs from the one most like it, whether they are there or not."""
+    prefilled_by: Choice | None = None
+    """Who is computing more of it."""
+    ready_at: int = 0
     """Tokens of it that this one will have then."""
 
 
-def parts_of(holder: Holder) -> tuple[Part, ...]:
-    """The runs of cells a sequence is made of, in their order."""
-    if isinstance(holder, Kept):
-        return holder.parts
-    own = holder.computed - sum(part.length for part in holder.inherited)
-    return (*holder.inherited, Part(holder.part, own))
+def blocks_of(holder: Holder) -> tuple[Block, ...]:
+    """The blocks a sequence is made of, in their order."""
+    if isinstance(holder, CachedPrefix):
+        return holder.blocks
+    own = holder.computed - sum(block.length for block in holder.inherited)
+    return (*holder.inherited, Block(holder.block, own))
 
 
-def first_parts(holder: Holder, length: int) -> tuple[Part, ...]:
-    """The runs that its first tokens are in."""
-    parts = []
-    for part in parts_of(holder):
-        parts.append(Part(part.owner, min(part.length, length)))
-        length -= parts[-1].length
-    return tuple(part for part in parts if part.length)
+def first_blocks(holder: Holder, length: int) -> tuple[Block, ...]:
+    """The blocks that its first tokens are in."""
+    blocks = []
+    for block in blocks_of(holder):
+        blocks.append(Block(block.owner, min(block.length, length)))
+        length -= blocks[-1].length
+    return tuple(block for block in blocks if block.length)
 
 
 def shared_length(one: Holder, other: Holder) -> int:
     """How many tokens at the beginning of both are in the same cells."""
     length = 0
-    for mine, others in zip(parts_of(one), parts_of(other), strict=False):
+    for mine, others in zip(blocks_of(one), blocks_of(other), strict=False):
         if mine.owner != others.owner:
             break
         length += min(mine.length, others.length)
@@ -90,15 +91,15 @@ def shared_length(one: Holder, other: Holder) -> int:
     return length
 
 
-def count_cells(parts: Iterable[Part]) -> int:
-    """How many cells runs take together; where they have an owner in common they are the same."""
+def count_cells(blocks: Iterable[Block]) -> int:
+    """How many cells blocks take together; those of one owner are the same cells."""
     longest: dict[int, int] = {}
-    for part in parts:
-        longest[part.owner] = max(part.length, longest.get(part.owner, 0))
+    for block in blocks:
+        longest[block.owner] = max(block.length, longest.get(block.owner, 0))
     return sum(longest.values())
 
 
-def growth(choice: Choice, inherited: Iterable[Part]) -> int:
-    """Cells of its own a choice has or is going to need soon."""
-    own = len(choice.tokens) - sum(part.length for part in inherited)
+def growth(choice: Choice, inherited: Iterable[Block]) -> int:
+    """Cells of its own a choice has or is going to need ready_at."""
+    own = len(choice.tokens) - sum(block.length for block in inherited)
     return own + min(choice.answer.remaining, _HEADROOM)

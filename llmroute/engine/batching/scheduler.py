@@ -16,13 +16,13 @@ from ..interrupt import Interrupt
 from ..job import Choice, Job
 from ..model.model import ABORTED, DECODED, NO_ROOM, Model
 from .admission import choices_of, render
-from .cells import Start
+from .cells import PrefixMatch
 from .sequence_store import SequenceStore
 from .sequences import Sequences
 
-_CHUNK_SHARE = 4
-"""While answers are being written, a step reads at most one part in so many of a batch of prompt,
-so that they keep coming."""
+_PREFILL_SHARE = 4
+"""While answers are being decoded, prompts get at most one part in so many of a step's batch, so
+that the answers keep coming."""
 
 
 class Scheduler:
@@ -64,7 +64,7 @@ class Scheduler:
         """Compute one batch and hand out the tokens that come of it."""
         self._drop_cancelled()
         self._admit()
-        self._look()
+        self._encode_image()
         batched = self._fill()
         if not batched:
             return
@@ -85,7 +85,7 @@ class Scheduler:
             self._broken_off()
             if result != ABORTED:  # aborted: all of them are cancelled, and dropped next time
                 for choice in batched:
-                    choice.computed = 0  # nothing of it is kept
+                    choice.computed = 0  # nothing of it stays cached
                 error = InternalServerError(f"llama_decode failed with code {result}.")
                 self._fail(batched, error)
 
@@ -121,13 +121,13 @@ class Scheduler:
     def _retire(self, choice: Choice) -> None:
         """Let a choice go that is complete or not wanted."""
         self._full, self._drafts_fit = False, True
-        self._sequences.leave(choice)
+        self._sequences.detach(choice)
         self._stop(choice)
         choice.chain.free()
 
     def _stop(self, choice: Choice) -> None:
         self.active.remove(choice)
-        choice.sequence, choice.computed, choice.drafted = -1, 0, ()
+        choice.deactivate()
 
     # Starting
 
@@ -138,25 +138,25 @@ class Scheduler:
         passed: list[Choice] = []
         while self.waiting and len(self.active) + len(passed) < self._model.options.at_once:
             choice = self.waiting.popleft()
-            if choice.waits_for_reader:
+            if choice.waits_for_prefill:
                 passed.append(choice)
                 continue
-            start = self._sequences.find(choice, self.active)
-            choice.reader, choice.soon = start.reader, start.soon
-            if start.reader:
+            match = self._sequences.find(choice, self.active)
+            choice.prefilled_by, choice.ready_at = match.prefilled_by, match.ready_at
+            if match.prefilled_by:
                 passed.append(choice)
-            elif self.active and not self._sequences.has_cells(choice, start, self.active):
+            elif self.active and not self._sequences.has_cells(choice, match, self.active):
                 passed.append(choice)
                 break  # nobody overtakes it
             else:
-                self._start(choice, start)
+                self._start(choice, match)
         self.waiting.extendleft(reversed(passed))
 
-    def _start(self, choice: Choice, start: Start) -> None:
-        self._sequences.begin(choice, start)
+    def _start(self, choice: Choice, match: PrefixMatch) -> None:
+        self._sequences.begin(choice, match)
         self.active.append(choice)
         if choice.prompt.cached is None:
-            choice.prompt.cached = start.length
+            choice.prompt.cached = match.length
 
     # One step
 
@@ -165,28 +165,28 @@ class Scheduler:
         it, then those of prompts."""
         batch = self._model.batch
         batch.clear()
-        writing = [choice for choice in self.active if choice.pending == 1]
-        reading = [choice for choice in self.active if choice.pending > 1 and choice.readable]
+        decoding = [choice for choice in self.active if choice.pending == 1]
+        prefilling = [choice for choice in self.active if choice.pending > 1 and choice.computable]
         room = min(self._model.batch_size - len(self.active), self._model.score_rows)
-        drafts = self._drafts.plan(writing, room) if self._drafts_fit else {}
-        for choice in writing:
+        drafts = self._drafts.plan(decoding, room) if self._drafts_fit else {}
+        for choice in decoding:
             self._put(choice, 1, drafts.get(choice, ()))
         room = self._model.batch_size - batch.size
-        if writing:
-            room = max(1, room // _CHUNK_SHARE)
-        shares = within_rows(_shares(reading, room), self._model.score_rows)
+        if decoding:
+            room = max(1, room // _PREFILL_SHARE)
+        shares = within_rows(_shares(prefilling, room), self._model.score_rows)
         for choice, count in shares:
             self._put(choice, count)
-        return [*writing, *(choice for choice, _ in shares)]
+        return [*decoding, *(choice for choice, _ in shares)]
 
-    def _look(self) -> None:
+    def _encode_image(self) -> None:
         """Compute an image, if one is next in a prompt; it goes alone, one in a step."""
         choice = next((choice for choice in self.active if choice.picture), None)
         if choice is None or choice.picture is None:
             return
         self._interrupt.begin([choice.job])
         try:
-            result = self._model.look(choice.picture, choice.computed, choice.sequence)
+            result = self._model.encode_image(choice.picture, choice.computed, choice.sequence)
         except LLMRouteError as error:
             choice.job.fail(error)
             return
@@ -194,7 +194,7 @@ class Scheduler:
             self._interrupt.end()
         if result == DECODED:
             choice.computed += choice.picture.positions
-            self._sequences.pin(choice)
+            self._sequences.make_checkpoints(choice)
             return
         # Part of it may be there.
         if self._model.can_cut:
@@ -210,34 +210,32 @@ class Scheduler:
 
     def _put(self, choice: Choice, count: int, drafted: Sequence[int] = ()) -> None:
         start = choice.computed
-        count = min(count, choice.readable)
-        complete, every = count == choice.pending, choice.prompt.unscored
+        count = min(count, choice.computable)
+        complete, every = count == choice.pending, choice.prompt.logprobs_pending
         tokens = [*choice.tokens[start : start + count], *drafted]
         row = self._model.batch.add(
             tokens, start, choice.sequence, wanted=complete or every, every=every or bool(drafted)
         )
-        choice.planned, choice.drafted = count, drafted
-        choice.first_row = row - len(tokens) + 1
-        choice.row = row - len(drafted) if complete else -1
+        choice.schedule(count, row, drafted)
 
     def _advance(self, batched: list[Choice]) -> None:
         for choice in batched:
-            self._score(choice)
-            choice.computed += choice.planned
-            self._sequences.pin(choice)
+            self._score_prompt(choice)
+            choice.computed += choice.scheduled
+            self._sequences.make_checkpoints(choice)
             if choice.row >= 0 and not choice.job.cancelled:
                 try:
-                    self._write(choice)
+                    self._sample(choice)
                 except LLMRouteError as error:  # a grammar's dead end: it ends this job only
                     choice.job.fail(error)
 
-    def _score(self, choice: Choice) -> None:
+    def _score_prompt(self, choice: Choice) -> None:
         """Find how likely the tokens of a prompt are, where that is wanted."""
         logprobs, start, row = choice.prompt.logprobs, choice.computed, choice.first_row
         if logprobs is not None and not choice.job.cancelled:
-            logprobs.take(start, choice.planned, lambda at: self._model.logits(row + at - start))
+            logprobs.take(start, choice.scheduled, lambda at: self._model.logits(row + at - start))
 
-    def _write(self, choice: Choice) -> None:
+    def _sample(self, choice: Choice) -> None:
         """Choose the next token of an answer, and more as long as they were drafted so."""
         drafted, right = choice.drafted, 0
         choice.job.drafted += len(drafted)
@@ -246,9 +244,7 @@ class Scheduler:
             if choice.sequence < 0 or choice.job.cancelled or choice.tokens[-1] != token:
                 break
             right += 1
-            choice.job.accepted += 1
-            choice.computed += 1
-            choice.row += 1
+            choice.confirm()
             self._choose(choice)
         if choice.sequence >= 0 and right < len(drafted):
             self._model.cut(choice.sequence, choice.computed)
@@ -278,7 +274,7 @@ class Scheduler:
             choice.tokens.append(token)
 
     def _make_room(self) -> None:
-        """The cache is full: drafts go first; then what is only kept, the least recently used
+        """The cache is full: drafts go first; then what is only cached, the least recently used
         before the others; then the youngest answer gives its cells back until another has ended.
 
         Nothing of it is lost but time: it keeps its tokens and its sampler.
@@ -287,13 +283,13 @@ class Scheduler:
             self._drafts_fit = False
             return
         self._drafts_fit = True
-        if self._sequences.drop_oldest():
+        if self._sequences.evict_oldest():
             return
         youngest = self.active[-1]
         if len(self.active) == 1:
             self._fail([youngest], InternalServerError("The engine's cache is full."))
         else:
-            self._sequences.take(youngest)
+            self._sequences.release(youngest)
             self._stop(youngest)
             self.waiting.appendleft(youngest)
             self._full = True
@@ -303,7 +299,7 @@ def within_rows(shares: Iterable[tuple[Choice, int]], rows: int) -> list[tuple[C
     """Prompts whose every token is scored take a row of logits for each: no more than `rows`."""
     bounded = []
     for choice, count in shares:
-        if choice.prompt.unscored:
+        if choice.prompt.logprobs_pending:
             count = min(count, rows)
             rows -= count
         if count:
@@ -311,17 +307,17 @@ def within_rows(shares: Iterable[tuple[Choice, int]], rows: int) -> list[tuple[C
     return bounded
 
 
-def _shares(reading: list[Choice], room: int) -> list[tuple[Choice, int]]:
+def _shares(prefilling: list[Choice], room: int) -> list[tuple[Choice, int]]:
     """How many tokens of each prompt to compute.
 
     The shortest first, so that first tokens come soon and a long prompt holds up nobody; but half
-    of the room is the oldest's, so that short ones that keep coming don't hold it up for ever.
+    of the room is the oldest's, so that short ones that keep coming don't hold it up forever.
     """
     shares = []
-    kept = min(reading[0].pending, -(-room // 2)) if reading else 0
-    room -= kept
-    for choice in sorted(reading, key=lambda choice: choice.pending):
-        own = kept if choice is reading[0] else 0
+    reserved = min(prefilling[0].pending, -(-room // 2)) if prefilling else 0
+    room -= reserved
+    for choice in sorted(prefilling, key=lambda choice: choice.pending):
+        own = reserved if choice is prefilling[0] else 0
         more = min(choice.pending - own, room)
         room -= more
         if own + more:

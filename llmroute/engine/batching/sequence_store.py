@@ -1,4 +1,4 @@
-"""The numbers of llama.cpp's sequences, and what is kept under them of answers that ended.
+"""The numbers of llama.cpp's sequences, and what is cached under them of answers that ended.
 
 Belongs to the engine's thread.
 """
@@ -9,55 +9,61 @@ from itertools import count
 
 from ..job import Choice
 from ..model.model import Model
-from .cells import Holder, Kept, Pin
+from .cells import Cached, CachedPrefix, Checkpoint, Holder
 
 
 class SequenceStore:
-    """Which sequences are free, and which are kept until their number or their cells are needed."""
+    """Which sequences are free, and which stay cached until their number or cells are needed."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.keeps: bool = model.options.prefix_cache and (model.can_cut or not model.window_layers)
+        self.caches: bool = model.options.prefix_cache and (
+            model.can_cut or not model.sliding_window
+        )
         """Whether anything stays of answers that ended."""
-        self.forgets = bool(model.window_layers) or not model.can_cut
+        self.needs_checkpoints = bool(model.sliding_window) or not model.can_cut
         """Whether a sequence may not do for its own beginning."""
         self.free = list(range(model.sequences))
-        self.kept: list[Kept | Pin] = []
+        self.cached: list[Cached] = []
         """Least recently used first."""
-        self.parts = count()
+        self.blocks = count()
         """Owners for runs of cells."""
 
-    def use(self, holder: Holder | Pin) -> None:
+    def touch(self, holder: Holder | Checkpoint) -> None:
         """Count as used last."""
         if not isinstance(holder, Choice):
-            self.kept.remove(holder)
-            self.kept.append(holder)
+            self.cached.remove(holder)
+            self.cached.append(holder)
 
-    def has_free_beside(self, *needed: Holder | Pin | None) -> bool:
+    def has_free_beside(self, *needed: Holder | Checkpoint | None) -> bool:
         """Have a sequence free, without giving back those that are needed; whether there is one."""
         while not self.free:
-            gone = next((kept for kept in self.kept if kept not in needed), None)
+            gone = next((cached for cached in self.cached if cached not in needed), None)
             if gone is None:
                 return False
-            self.drop(gone)
+            self.evict(gone)
         return True
 
-    def kept_with(self, tokens: list[int]) -> Kept | None:
-        """What is kept with exactly these tokens."""
-        found = (kept for kept in self.kept if isinstance(kept, Kept) and kept.tokens == tokens)
+    def cached_with(self, tokens: list[int]) -> CachedPrefix | None:
+        """What is cached with exactly these tokens."""
+        found = (
+            cached
+            for cached in self.cached
+            if isinstance(cached, CachedPrefix) and cached.tokens == tokens
+        )
         return next(found, None)
 
-    def drop_oldest(self) -> bool:
-        """Give back what has not been used for longest; `False` if nothing is kept."""
-        if not self.kept:
+    def evict_oldest(self) -> bool:
+        """Give back what has not been used for longest; `False` if nothing is cached."""
+        if not self.cached:
             return False
-        self.drop(self.kept[0])
+        self.evict(self.cached[0])
         return True
 
-    def drop(self, kept: Kept | Pin) -> None:
-        """Give back one that is kept."""
-        self.kept.remove(kept)
-        self.release(kept.sequence)
+    def evict(self, cached: Cached) -> None:
+        """Give back one that is cached."""
+        self.cached.remove(cached)
+        self.release(cached.sequence)
 
     def release(self, sequence: int) -> None:
         """Give back a sequence and its cells."""
@@ -67,4 +73,4 @@ class SequenceStore:
     def seen_from(self, place: int) -> int:
         """The first position that layers with a sliding window need to compute the token at a
         place: it sees itself and the window's length less one before it."""
-        return max(0, place - self.model.window_layers + 1)
+        return max(0, place - self.model.sliding_window + 1)

@@ -133,11 +133,11 @@ class DraftModel:
     def _common(self, sequence: int, tokens: list[int]) -> int:
         """How much of a sequence's beginning these tokens have, if it can be cut back to it."""
         length = common_length(self._held[sequence], tokens, len(tokens) - 1)
-        window = self._model.window_layers
+        window = self._model.sliding_window
         # Drafts that were cut off may have cost the window its oldest tokens; a guess can do
         # without them.
         needed = max(0, length - window + 1) + self._most
-        return length if not window or self._model.first_kept(sequence) <= needed else 0
+        return length if not window or self._model.first_cached(sequence) <= needed else 0
 
     def _cut(self, sequence: int, length: int) -> None:
         if length < len(self._held[sequence]):

@@ -33,7 +33,8 @@ __all__ = [
 _MAX_LAYERS = 512
 _MAX_EXPERTS = 512
 _MAX_HEADS = _MAX_HEAD_LENGTH = 0xFFFF  # so that their product fits the 32 bits it is given
-_ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
+ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
+"""How RoPE may reach beyond the trained window, in the order of llama.cpp's numbers."""
 _HEAD_LENGTHS = ("attention.key_length", "attention.value_length", "rope.dimension_count")
 _EPSILONS = ("attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon")
 _HEAD_TENSORS = {
@@ -123,7 +124,7 @@ def _check_sizes(header: GGUFHeader) -> None:
         "expert_used_count": not used
         if not experts
         else isinstance(used, tuple) or (isinstance(used, int) and 0 < used <= experts),
-        "rope.scaling.type": header.setting("rope.scaling.type") in (None, *_ROPE_SCALINGS),
+        "rope.scaling.type": header.setting("rope.scaling.type") in (None, *ROPE_SCALINGS),
         **{name: _is_epsilon(header.setting(name)) for name in _EPSILONS},
         **{name: (header.number(name) or 0) <= _MAX_HEAD_LENGTH for name in _HEAD_LENGTHS},
         **{name: _has_heads(header, name) for name in _HEAD_TENSORS},

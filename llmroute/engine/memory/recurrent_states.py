@@ -9,26 +9,26 @@ from __future__ import annotations
 from ..gguf.header import GGUFHeader
 from ..options.load import LoadOptions
 
-_KEPT = 4
-"""Ended answers of which something is kept; more if more run at once. Each leaves two states, at
-its end and before the end of its prompt."""
-_KEPT_BYTES = 512 * 2**20
-"""What kept states may take: those of large models have a hundred megabytes each."""
+CACHED_ANSWERS = 4
+"""Ended answers that stay cached for prompts that begin alike; more if more run at once. In
+recurrent layers each leaves two states, at its end and before the end of its prompt."""
+_CACHED_BYTES = 512 * 2**20
+"""What cached states may take: those of large models have a hundred megabytes each."""
 _NUMBER_SIZE = 4
 
 
-def kept_states(header: GGUFHeader, options: LoadOptions) -> int:
+def cached_states(header: GGUFHeader, options: LoadOptions) -> int:
     """How many states to have for what ended calls leave."""
     if not options.prefix_cache or options.embeddings:
         return 0
     size = state_bytes(header)
-    wanted = 2 * max(_KEPT, options.at_once)
-    return max(1, min(wanted, _KEPT_BYTES // size)) if size else wanted
+    wanted = 2 * max(CACHED_ANSWERS, options.at_once)
+    return max(1, min(wanted, _CACHED_BYTES // size)) if size else wanted
 
 
 def states_bytes(header: GGUFHeader, options: LoadOptions) -> int:
     """Bytes of all states; 0 for a model without."""
-    return state_bytes(header) * (options.at_once + kept_states(header, options))
+    return state_bytes(header) * (options.at_once + cached_states(header, options))
 
 
 def state_bytes(header: GGUFHeader) -> int:

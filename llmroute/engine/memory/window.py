@@ -6,7 +6,9 @@ import logging
 
 from ...errors import BadRequestError
 from ..gguf.header import GGUFHeader
+from ..gguf.layout import BLOCKS
 from ..options.load import LoadOptions
+from ..options.table import CACHE_TYPES
 from . import machine
 
 logger = logging.getLogger("llmroute.engine")
@@ -31,17 +33,6 @@ _FOR_VECTORS = 2048
 """The largest window by default for vectors: the memory to compute a text at once grows with the
 square of its length."""
 _SMALLEST = 512
-_BYTES = {
-    "f32": 4.0,
-    "f16": 2.0,
-    "q8_0": 34 / 32,
-    "q5_1": 24 / 32,
-    "q5_0": 22 / 32,
-    "q4_1": 20 / 32,
-    "q4_0": 18 / 32,
-    "iq4_nl": 18 / 32,
-}
-"""Bytes an element takes in the cache."""
 
 
 def cache_bytes(header: GGUFHeader, options: LoadOptions) -> int | None:
@@ -58,8 +49,13 @@ def cache_bytes(header: GGUFHeader, options: LoadOptions) -> int | None:
     default = width // heads
     key = header.number("attention.key_length") or default
     value = header.number("attention.value_length") or default
-    per_head = key * _BYTES[options.type_k] + value * _BYTES[options.type_v]
+    per_head = key * _element_bytes(options.type_k) + value * _element_bytes(options.type_v)
     return int(_cached_heads(header, layers, heads) * per_head)
+
+
+def _element_bytes(cache_type: str) -> float:
+    elements, size = BLOCKS[CACHE_TYPES[cache_type]]
+    return size / elements
 
 
 def head_length(header: GGUFHeader) -> int | None:

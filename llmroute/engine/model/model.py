@@ -62,11 +62,11 @@ class Model:
         if lib.llama_model_is_recurrent(model):
             self.cells *= lib.llama_n_seq_max(context)  # a state takes no cells
         self.sequences: int = lib.llama_n_seq_max(context)
-        self.window_layers: int = lib.llama_model_n_swa(model)
+        self.sliding_window: int = lib.llama_model_n_swa(model)
         """Tokens that layers with a sliding window look back; 0 without such layers."""
         self.can_cut = can_cut(lib, model)
         """Whether a sequence's beginning can be had without what follows it."""
-        if options.draft_model and self.window_layers:
+        if options.draft_model and self.sliding_window:
             # Within what is computed at once, no cell is overwritten that is still within the
             # window when the drafts are cut off again.
             self.batch_size = lib.llama_n_ubatch(context)
@@ -83,7 +83,7 @@ class Model:
         """Wait until what was decoded is there; a GPU goes on by itself."""
         self.lib.llama_synchronize(self.context)
 
-    def look(self, picture: Picture, position: int, sequence: int) -> int:
+    def encode_image(self, picture: Picture, position: int, sequence: int) -> int:
         """Put an image into a sequence; returns as `decode` does."""
         assert self.images is not None
         return self.images.read(
@@ -146,7 +146,7 @@ class Model:
             and lib.llama_state_seq_set_data_ext(self.context, pointer, size, sequence, partial)
         )
 
-    def first_kept(self, sequence: int) -> int:
+    def first_cached(self, sequence: int) -> int:
         """The first position a sequence still has in every layer."""
         return int(self.lib.llama_memory_seq_pos_min(self._memory, sequence))
 

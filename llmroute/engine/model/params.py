@@ -10,29 +10,18 @@ from ..checks import bad
 from ..gguf.header import GGUFHeader
 from ..gguf.overrides import native_overrides
 from ..memory import machine
-from ..memory.recurrent_states import kept_states
+from ..memory.recurrent_states import CACHED_ANSWERS, cached_states
 from ..memory.window import head_length
 from ..options.load import LoadOptions
 from ..options.pooling import pooling_of
+from ..options.table import CACHE_TYPES
 
 _FLASH_HEAD_LENGTH = 64
 """On the CPU flash attention skips what other sequences have in the cache; with heads shorter than
 this, as no real model has them, it is slower all the same."""
-_KEPT = 4
-"""Ended answers whose tokens are kept for prompts that begin alike; more if more run at once."""
 _TEXTS = 64
 """Texts that can get their vectors in one step. They take no memory of their own, but for the
 states of recurrent layers."""
-_CACHE_TYPES = {
-    "f32": "GGML_TYPE_F32",
-    "f16": "GGML_TYPE_F16",
-    "q8_0": "GGML_TYPE_Q8_0",
-    "q5_1": "GGML_TYPE_Q5_1",
-    "q5_0": "GGML_TYPE_Q5_0",
-    "q4_1": "GGML_TYPE_Q4_1",
-    "q4_0": "GGML_TYPE_Q4_0",
-    "iq4_nl": "GGML_TYPE_IQ4_NL",
-}
 _FOR_GPU = ("n_gpu_layers", "main_gpu", "split_mode", "tensor_split", "offload_kqv", "op_offload")
 _YARN = ("yarn_ext_factor", "yarn_attn_factor", "yarn_beta_fast", "yarn_beta_slow", "yarn_orig_ctx")
 
@@ -78,6 +67,7 @@ def _parts(lib: Any, parts: tuple[float, ...]) -> Any:
 def context_params(
     lib: Any, model: Any, header: GGUFHeader, options: LoadOptions, n_ctx: int, abort: native.Flag
 ) -> Any:
+    """How to make a context with a window of `n_ctx` tokens; `abort` breaks a decode off."""
     params = lib.llama_context_default_params()
     params.n_ctx = n_ctx
     params.n_batch = options.n_batch
@@ -86,12 +76,12 @@ def context_params(
     if options.prefix_cache:
         # llama.cpp aborts where there are more sequences than tokens in a batch.
         most = min(options.n_batch, lib.llama_max_parallel_sequences())
-        kept = max(_KEPT, options.at_once)
+        cached = max(CACHED_ANSWERS, options.at_once)
         if not can_cut(lib, model):
-            kept = kept_states(header, options)
+            cached = cached_states(header, options)
         elif lib.llama_model_n_swa(model):
-            kept *= 2  # and as many pins
-        params.n_seq_max = min(options.at_once + kept, most)
+            cached *= 2  # and as many checkpoints
+        params.n_seq_max = min(options.at_once + cached, most)
     params.n_threads = options.n_threads or machine.cores()
     params.n_threads_batch = options.n_threads_batch or params.n_threads
     params.flash_attn_type = _flash_attention(lib, header, options)
@@ -103,8 +93,8 @@ def context_params(
         )
     for name in (*_YARN, "offload_kqv", "op_offload"):
         _set(params, name, getattr(options, name))
-    params.type_k = _cache_type(lib, options.type_k)
-    params.type_v = _cache_type(lib, options.type_v)
+    params.type_k = CACHE_TYPES[options.type_k]
+    params.type_v = CACHE_TYPES[options.type_v]
     params.kv_unified = True
     params.swa_full = options.swa_full
     params.no_perf = True
@@ -136,10 +126,6 @@ def _flash_attention(lib: Any, header: GGUFHeader, options: LoadOptions) -> int:
     else:
         chosen = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
     return int(chosen)
-
-
-def _cache_type(lib: Any, name: str) -> int:
-    return int(getattr(lib, _CACHE_TYPES[name]))
 
 
 def warn_about_gpu(lib: Any, options: LoadOptions) -> None:

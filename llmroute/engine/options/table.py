@@ -6,16 +6,23 @@ import os
 
 from ..checks import Check, bad, integer, number, one_of, path, positive, switch, unless
 from ..gguf import overrides as kv_overrides
+from ..gguf.check import ROPE_SCALINGS
 from ..gguf.files import find_model
 
 PROMPT_LOOKUP = "prompt_lookup"
 """What `draft_model` is without a model."""
-_CACHE_TYPES = {
-    **{0: "f32", 1: "f16", 8: "q8_0", 7: "q5_1", 6: "q5_0", 3: "q4_1", 2: "q4_0", 20: "iq4_nl"}
+CACHE_TYPES = {
+    "f32": 0,
+    "f16": 1,
+    "q8_0": 8,
+    "q5_1": 7,
+    "q5_0": 6,
+    "q4_1": 3,
+    "q4_0": 2,
+    "iq4_nl": 20,
 }
-"""By ggml's numbers for them."""
+"""Number types that a cache may have, with ggml's numbers for them."""
 _SPLIT_MODES = ("none", "layer", "row")
-_ROPE_SCALINGS = ("none", "linear", "yarn", "longrope")
 _NUMA = ("distribute", "isolate", "numactl")
 _POOLING_NUMBERS = {-1: None, 1: "mean", 2: "cls", 3: "last"}
 _MOST_DEVICES = 128
@@ -68,7 +75,7 @@ def _is_negative(value: float) -> bool:
 
 
 _FACTOR = unless(_is_negative, number(0, _LARGEST_FACTOR))
-_CACHE_TYPE = one_of(*_CACHE_TYPES.values(), numbers=_CACHE_TYPES)
+_CACHE_TYPE = one_of(*CACHE_TYPES, numbers={number: name for name, number in CACHE_TYPES.items()})
 CHECKS: dict[str, Check] = {
     "n_ctx": unless(_is_zero, integer(8, 2**24)),
     "n_parallel": integer(1, 256),
@@ -94,7 +101,7 @@ CHECKS: dict[str, Check] = {
     "rope_freq_base": unless(_is_zero, positive),
     "rope_freq_scale": unless(_is_zero, positive),
     "rope_scaling_type": one_of(
-        *_ROPE_SCALINGS, numbers={-1: None, **dict(enumerate(_ROPE_SCALINGS))}
+        *ROPE_SCALINGS, numbers={-1: None, **dict(enumerate(ROPE_SCALINGS))}
     ),
     "yarn_ext_factor": _FACTOR,
     "yarn_attn_factor": _FACTOR,

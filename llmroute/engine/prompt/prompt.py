@@ -23,7 +23,7 @@ class Prompt:
     """How likely its tokens are, if that is wanted."""
 
     @property
-    def unscored(self) -> bool:
+    def logprobs_pending(self) -> bool:
         """Whether the outcome after every token is wanted, so that all must be computed."""
         return self.logprobs is not None and not self.logprobs.complete
 

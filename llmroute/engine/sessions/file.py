@@ -24,7 +24,7 @@ Identity: TypeAlias = Mapping[str, str | int | float | bool | None]
 """What a state is of; see `identity`."""
 
 _MAGIC = b"llmroute-session"
-_VERSION = 1
+_VERSION = 2
 _START = struct.Struct("<16sI")
 _HEAD = struct.Struct("<4sQ32s")
 """Before each part: its kind, its length in bytes, the checksum of both and of the part itself."""
@@ -41,8 +41,8 @@ class SavedSequence:
     """How many of its first tokens `state` leaves out: a sequence before it begins with them."""
     state: bytearray
     """llama.cpp's own form of what the cache holds."""
-    pin: bool = False
-    """Whether it is only a window; see `held.Pin`."""
+    checkpoint: bool = False
+    """Whether it is only a window; see `cells.Checkpoint`."""
 
 
 class SessionWriter:
@@ -55,7 +55,9 @@ class SessionWriter:
 
     def add(self, saved: SavedSequence) -> None:
         """Append a sequence."""
-        told = json.dumps({"tokens": saved.tokens, "start": saved.start, "pin": saved.pin})
+        told = json.dumps(
+            {"tokens": saved.tokens, "start": saved.start, "checkpoint": saved.checkpoint}
+        )
         self._put(_TOKENS, told.encode())
         self._put(_STATE, saved.state)
 
@@ -240,11 +242,11 @@ def _check_replaceable(path: Path) -> None:
 
 
 def _is_sound(told: Any) -> bool:
-    if not isinstance(told, dict) or sorted(told) != ["pin", "start", "tokens"]:
+    if not isinstance(told, dict) or sorted(told) != ["checkpoint", "start", "tokens"]:
         return False
     tokens, start = told["tokens"], told["start"]
     return (
-        isinstance(told["pin"], bool)
+        isinstance(told["checkpoint"], bool)
         and isinstance(tokens, list)
         and all(type(token) is int for token in tokens)
         and type(start) is int

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ...errors import UnsupportedOperationError
-from ..batching.cells import Kept, Pin
+from ..batching.cells import Cached
 from ..batching.scheduler import Scheduler
 from ..batching.vectors import VectorScheduler
 from ..engine import Engine
@@ -20,19 +20,19 @@ from .store import SessionStore
 
 
 def save(engine: Engine, path: Path) -> int:
-    """Write what is kept to a file, and return how many tokens that is.
+    """Write what is cached to a file, and return how many tokens that is.
 
     Raises `SessionFileError` where it cannot be written, `UnsupportedOperationError` for a model
     that keeps nothing.
     """
-    found, written = engine.call(_kept), list[Kept | Pin]()
+    found, written = engine.call(_cached), list[Cached]()
     total = 0
     with write_session(path, _identity(engine)) as file:
-        for kept in found:
-            saved = engine.call(partial(_saved, kept, written))
+        for cached in found:
+            saved = engine.call(partial(_saved, cached, written))
             if saved is not None:  # a call goes on in it, or it had to make room
                 file.add(saved)
-                written.append(kept)
+                written.append(cached)
                 total += _count(saved)
     return total
 
@@ -44,21 +44,21 @@ def restore(engine: Engine, file: SessionReader) -> int:
     Raises `SessionFileError` for a session that does not fit the model,
     `UnsupportedOperationError` for a model that keeps nothing.
     """
-    engine.call(_kept)
+    engine.call(_cached)
     file.check_fits(_identity(engine))
-    restored: list[Kept | Pin] = []
+    restored: list[Cached] = []
     total = 0
     for saved in file.sequences():
-        kept = engine.call(partial(_restored, saved, restored))
-        if kept is not None:
-            restored.append(kept)
+        cached = engine.call(partial(_restored, saved, restored))
+        if cached is not None:
+            restored.append(cached)
             total += _count(saved)
     return total
 
 
 def _count(saved: SavedSequence) -> int:
     """The tokens that are not those of another sequence."""
-    return 0 if saved.pin else len(saved.tokens) - saved.start
+    return 0 if saved.checkpoint else len(saved.tokens) - saved.start
 
 
 def _identity(engine: Engine) -> Identity:
@@ -69,25 +69,29 @@ def _identity(engine: Engine) -> Identity:
 # On the engine's thread
 
 
-def _kept(scheduler: Scheduler | VectorScheduler) -> list[Kept | Pin]:
-    return _writing(scheduler).settled().kept[::-1]  # the most recently used first
+def _cached(scheduler: Scheduler | VectorScheduler) -> list[Cached]:
+    return _writing(scheduler).settled().cached[::-1]  # the most recently used first
 
 
 def _saved(
-    kept: Kept | Pin, written: list[Kept | Pin], scheduler: Scheduler | VectorScheduler
+    cached: Cached,
+    written: list[Cached],
+    scheduler: Scheduler | VectorScheduler,
 ) -> SavedSequence | None:
-    return SessionStore(_writing(scheduler).settled()).save(kept, written)
+    return SessionStore(_writing(scheduler).settled()).save(cached, written)
 
 
 def _restored(
-    saved: SavedSequence, restored: list[Kept | Pin], scheduler: Scheduler | VectorScheduler
-) -> Kept | Pin | None:
+    saved: SavedSequence,
+    restored: list[Cached],
+    scheduler: Scheduler | VectorScheduler,
+) -> Cached | None:
     writing = _writing(scheduler)
     return SessionStore(writing.settled()).restore(saved, restored, writing.active)
 
 
 def _writing(scheduler: Scheduler | VectorScheduler) -> Scheduler:
-    if not isinstance(scheduler, Scheduler) or not scheduler.settled().keeps:
+    if not isinstance(scheduler, Scheduler) or not scheduler.settled().caches:
         raise UnsupportedOperationError(
             "This model keeps nothing of ended calls, so it has no session: it is loaded with "
             "embeddings=True or prefix_cache=False, or has both recurrent layers and such with a "

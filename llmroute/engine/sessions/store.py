@@ -8,9 +8,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from ...errors import InternalServerError
-from ..batching.cells import Holder, Kept, Pin, count_cells, first_parts, parts_of, shared_length
+from ..batching.cells import (
+    Cached,
+    CachedPrefix,
+    Checkpoint,
+    Holder,
+    blocks_of,
+    count_cells,
+    first_blocks,
+    shared_length,
+)
 from ..batching.sequence_store import SequenceStore
-from ..job import Choice, Part
+from ..job import Block, Choice
 from .file import SavedSequence
 
 
@@ -21,104 +30,116 @@ class SessionStore:
         self._store = store
         self._model = store.model
 
-    def save(self, kept: Kept | Pin, written: Iterable[Kept | Pin]) -> SavedSequence | None:
+    def save(self, cached: Cached, written: Iterable[Cached]) -> SavedSequence | None:
         """What the cache holds of it; the beginning that it has in common with one of `written` is
-        left out. `None` if it is not kept any more."""
-        if kept not in self._store.kept:
+        left out. `None` if it is not cached any more."""
+        if cached not in self._store.cached:
             return None
-        if isinstance(kept, Pin):
-            start, state = self._store.seen_from(kept.computed), self._model.state(kept.sequence)
-            return SavedSequence(kept.tokens, start, state, pin=True)
-        start, source = 0, kept
+        if isinstance(cached, Checkpoint):
+            start, state = (
+                self._store.seen_from(cached.computed),
+                self._model.state(cached.sequence),
+            )
+            return SavedSequence(cached.tokens, start, state, checkpoint=True)
+        start, source = 0, cached
         # With a sliding window a beginning is in the same cells in some layers only, and a state
         # has none.
-        for other in written if not self._store.forgets else ():
-            if isinstance(other, Kept) and other in self._store.kept:
-                common = shared_length(kept, other)
+        for other in written if not self._store.needs_checkpoints else ():
+            if isinstance(other, CachedPrefix) and other in self._store.cached:
+                common = shared_length(cached, other)
                 start, source = (common, other) if common > start else (start, source)
-        self._model.drop_beginning(kept.sequence, start)
+        self._model.drop_beginning(cached.sequence, start)
         try:
-            return SavedSequence(kept.tokens, start, self._model.state(kept.sequence))
+            return SavedSequence(cached.tokens, start, self._model.state(cached.sequence))
         finally:
-            self._model.share(source.sequence, kept.sequence, 0, start)
+            self._model.share(source.sequence, cached.sequence, 0, start)
 
     def restore(
-        self, saved: SavedSequence, newer: Sequence[Kept | Pin], active: Collection[Choice]
-    ) -> Kept | Pin | None:
+        self,
+        saved: SavedSequence,
+        newer: Sequence[Cached],
+        active: Collection[Choice],
+    ) -> Cached | None:
         """Keep what was saved; `None` if there is no room for it, or nothing to go before it.
 
-        What was kept before makes room, but not those of `newer`, which were used after it.
+        What was cached before makes room, but not those of `newer`, which were used after it.
         """
-        known = next((other for other in self._store.kept if self._does_for(other, saved)), None)
+        known = next((other for other in self._store.cached if self._does_for(other, saved)), None)
         if known:
             return known
-        before = saved.tokens if saved.pin else saved.tokens[: saved.start]
+        before = saved.tokens if saved.checkpoint else saved.tokens[: saved.start]
         source = self._holder(before, active)
         if before and not source:
             return None
-        kept = self._as_kept(saved, source)
+        cached = self._as_cached(saved, source)
         staying = [
             *active,
-            *(other for other in self._store.kept if other in newer or other is source),
+            *(other for other in self._store.cached if other in newer or other is source),
         ]
-        if not self._make_room(kept, staying) or not self._fill(kept, saved.state):
+        if not self._make_room(cached, staying) or not self._fill(cached, saved.state):
             return None
-        if source and not saved.pin:
-            self._model.share(source.sequence, kept.sequence, 0, saved.start)
+        if source and not saved.checkpoint:
+            self._model.share(source.sequence, cached.sequence, 0, saved.start)
         at = (
-            self._store.kept.index(newer[-1])
-            if newer and newer[-1] in self._store.kept
-            else len(self._store.kept)
+            self._store.cached.index(newer[-1])
+            if newer and newer[-1] in self._store.cached
+            else len(self._store.cached)
         )
-        self._store.kept.insert(at, kept)
-        return kept
+        self._store.cached.insert(at, cached)
+        return cached
 
-    def _does_for(self, other: Kept | Pin, saved: SavedSequence) -> bool:
+    def _does_for(self, other: Cached, saved: SavedSequence) -> bool:
         """Whether there is no use in restoring what was saved."""
-        longer = not self._store.forgets and other.tokens[: len(saved.tokens)] == saved.tokens
-        return isinstance(other, Pin) == saved.pin and (longer or other.tokens == saved.tokens)
+        longer = (
+            not self._store.needs_checkpoints and other.tokens[: len(saved.tokens)] == saved.tokens
+        )
+        return isinstance(other, Checkpoint) == saved.checkpoint and (
+            longer or other.tokens == saved.tokens
+        )
 
     def _holder(self, tokens: list[int], active: Iterable[Choice]) -> Holder | None:
         """Who has these tokens in the cache."""
-        holders: list[Holder] = [kept for kept in self._store.kept if isinstance(kept, Kept)]
+        holders: list[Holder] = [
+            cached for cached in self._store.cached if isinstance(cached, CachedPrefix)
+        ]
         length = len(tokens)
         for other in [*holders, *active] if tokens else []:
             if other.computed >= length and other.tokens[:length] == tokens:
                 return other
         return None
 
-    def _as_kept(self, saved: SavedSequence, source: Holder | None) -> Kept | Pin:
-        if saved.pin:
-            return Pin(-1, saved.tokens)
-        inherited = first_parts(source, saved.start) if source else ()
-        own = Part(next(self._store.parts), len(saved.tokens) - saved.start)
-        return Kept(-1, saved.tokens, (*inherited, own))
+    def _as_cached(self, saved: SavedSequence, source: Holder | None) -> Cached:
+        if saved.checkpoint:
+            return Checkpoint(-1, saved.tokens)
+        inherited = first_blocks(source, saved.start) if source else ()
+        own = Block(next(self._store.blocks), len(saved.tokens) - saved.start)
+        return CachedPrefix(-1, saved.tokens, (*inherited, own))
 
-    def _make_room(self, kept: Kept | Pin, staying: Collection[Holder | Pin]) -> bool:
+    def _make_room(self, cached: Cached, staying: Collection[Holder | Checkpoint]) -> bool:
         """Free a sequence and cells for one more, if that can be done without those that stay."""
-        going = [other for other in self._store.kept if other not in staying]
-        if not self._have_cells([kept, *staying]) or not (self._store.free or going):
+        going = [other for other in self._store.cached if other not in staying]
+        if not self._have_cells([cached, *staying]) or not (self._store.free or going):
             return False
-        while not self._store.free or not self._have_cells([kept, *staying, *going]):
-            self._store.drop(going.pop(0))
+        while not self._store.free or not self._have_cells([cached, *staying, *going]):
+            self._store.evict(going.pop(0))
         return True
 
-    def _have_cells(self, holders: Iterable[Holder | Pin]) -> bool:
-        """Whether the cache has as many cells. A pin's may be those of another, but need not be."""
-        parts: list[Part] = []
+    def _have_cells(self, holders: Iterable[Holder | Checkpoint]) -> bool:
+        """Whether the cache has as many cells. A checkpoint may share those of another, or not."""
+        blocks: list[Block] = []
         for place, holder in enumerate(holders):
-            if isinstance(holder, Pin):
-                parts.append(Part(-1 - place, min(holder.computed, self._model.window_layers)))
+            if isinstance(holder, Checkpoint):
+                blocks.append(Block(-1 - place, min(holder.computed, self._model.sliding_window)))
             else:
-                parts += parts_of(holder)
-        return count_cells(parts) <= self._model.cells
+                blocks += blocks_of(holder)
+        return count_cells(blocks) <= self._model.cells
 
-    def _fill(self, kept: Kept | Pin, state: bytearray) -> bool:
+    def _fill(self, cached: Cached, state: bytearray) -> bool:
         try:
             self._model.restore(self._store.free[-1], state)
         except InternalServerError:
-            if min(kept.tokens) >= 0:
+            if min(cached.tokens) >= 0:
                 raise
             return False  # an image may take more cells than are counted
-        kept.sequence = self._store.free.pop()
+        cached.sequence = self._store.free.pop()
         return True

@@ -27,8 +27,8 @@ Address: TypeAlias = (
 
 def resolve(origin: Origin, deadline: float | None) -> Sequence[Address]:
     """The addresses of a server. Raises `OSError`; `TimeoutError` at the deadline."""
-    if _is_address(origin.host):
-        return _ask(origin)
+    if literal := _literal(origin):
+        return literal
     lookup = _lookups.join(origin)
     seconds = seconds_left(deadline)
     if not lookup.done.wait(None if seconds is None else min(seconds, threading.TIMEOUT_MAX)):
@@ -38,8 +38,8 @@ def resolve(origin: Origin, deadline: float | None) -> Sequence[Address]:
 
 async def resolve_async(origin: Origin, loop: asyncio.AbstractEventLoop) -> Sequence[Address]:
     """The async twin of `resolve`; its deadline is the caller's."""
-    if _is_address(origin.host):
-        return _ask(origin)
+    if literal := _literal(origin):
+        return literal
     arrived = loop.create_future()
 
     def arrive() -> None:
@@ -59,14 +59,22 @@ def _ask(origin: Origin) -> Sequence[Address]:
     return socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
 
 
-def _is_address(host: str) -> bool:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host.partition("%")[0])
-            return True
-        except OSError:
-            continue
-    return False
+def _literal(origin: Origin) -> Sequence[Address]:
+    """The address that the host is itself, without asking anybody; none if it is a name."""
+    host, _, zone = origin.host.partition("%")
+    try:
+        if ":" not in host:
+            socket.inet_pton(socket.AF_INET, host)
+            return [(*_TCP4, (host, origin.port))]
+        socket.inet_pton(socket.AF_INET6, host)
+    except OSError:
+        return ()
+    scope = int(zone) if zone.isdecimal() else socket.if_nametoindex(zone) if zone else 0
+    return [(*_TCP6, (host, origin.port, 0, scope))]
+
+
+_TCP4 = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+_TCP6 = (socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
 
 
 class _Lookup:

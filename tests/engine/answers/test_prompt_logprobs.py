@@ -218,6 +218,9 @@ def test_what_makes_no_sense_is_refused(runner: Runner, tiny_random: Path) -> No
 
 
 def test_the_room_for_scores_is_shared_by_the_prompts_of_a_step() -> None:
-    scored, other = (SimpleNamespace(prompt=SimpleNamespace(unscored=u)) for u in (True, False))
+    scored, other = (
+        SimpleNamespace(prompt=SimpleNamespace(logprobs_pending=pending))
+        for pending in (True, False)
+    )
     shares: Any = [(scored, 5), (other, 9), (scored, 5), (scored, 5)]
     assert within_rows(shares, 8) == [(scored, 5), (other, 9), (scored, 3)]

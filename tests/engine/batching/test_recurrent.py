@@ -19,7 +19,7 @@ from llmroute.engine.batching.scheduler import Scheduler
 from llmroute.engine.gguf.check import read_header
 from llmroute.engine.interrupt import Interrupt
 from llmroute.engine.job import Item, Job
-from llmroute.engine.memory.recurrent_states import kept_states, state_bytes
+from llmroute.engine.memory.recurrent_states import cached_states, state_bytes
 from llmroute.engine.model import model as models
 from llmroute.engine.options.load import LoadOptions
 from llmroute.local_models import unload
@@ -299,7 +299,7 @@ def test_states_are_as_large_as_llama_cpp_makes_them(model: Path) -> None:
     header, options = read_header(model), LoadOptions(n_ctx=256, n_threads=1)
     loaded = models.load(header, options, 256, native.Flag(), lambda _: True)
     try:
-        assert loaded.sequences == options.at_once + kept_states(header, options)
+        assert loaded.sequences == options.at_once + cached_states(header, options)
         loaded.batch.add([50], 0, 0, wanted=True)
         assert loaded.decode() == models.DECODED
         cells = 0 if "mamba" in header.architecture else 2 * 64 * 2

@@ -387,9 +387,9 @@ def test_a_file_that_is_not_there(tiny_random: Path, path: Path) -> None:
         (b"", "is no saved session"),
         (b"GGUF" * 100, "is no saved session"),
         (b"llmroute-session", "is cut off"),
-        (b"llmroute-session\2\0\0\0", "version 2"),
-        (b"llmroute-session\1\0\0\0", "is cut off"),
-        (b"llmroute-session\1\0\0\0" + b"\xff" * 100, "is cut off"),
+        (b"llmroute-session\3\0\0\0", "version 3"),
+        (b"llmroute-session\2\0\0\0", "is cut off"),
+        (b"llmroute-session\2\0\0\0" + b"\xff" * 100, "is cut off"),
     ],
 )
 def test_what_is_no_session(tiny_random: Path, path: Path, content: bytes, problem: str) -> None:

@@ -282,6 +282,28 @@ def test_limits_cover_the_search_for_the_host(
     found.set()
 
 
+def test_an_address_needs_no_resolver(direct: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", None)
+    with ScriptedServer(OK) as server:
+        assert direct.read(post(server.url)).body == b"ok"
+
+
+def test_an_address_of_ipv6_needs_no_resolver(
+    direct: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", None)
+    try:
+        listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(APITimeoutError, match="first_token"):  # connected, and not answered
+            direct.read(post(f"http://[::1]:{port}/"), first_token=0.1)
+        with pytest.raises(APIConnectionError, match="No connection"):
+            direct.read(post(f"http://[::1%25nowhere]:{port}/"))
+
+
 def test_one_question_to_the_resolver_serves_all_who_wait(
     direct: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
