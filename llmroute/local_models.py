@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .engine.gguf.files import expanded
 from .engine.loaded_model import LoadedModel
 from .errors import LLMRouteError
+from .runtime import shared
 
 if TYPE_CHECKING:
     from .engine.pool import Pool
@@ -24,7 +25,7 @@ def warm_up(
     """Load a local model now and wait for it, so that the first call finds it ready.
 
     `model` may carry the prefix `llamacpp/`; `model_kwargs` are the load options that the calls to
-    come will have, as each set of options is a loaded model of its own. `progress` is called some
+    come will have, as other options load the model once more. `progress` is called some
     twenty times a second, on this thread, with how much is loaded, from 0 to 1.
     """
     pool, name = _pool(), _name(model)
@@ -103,9 +104,9 @@ def context_window(model: str, **model_kwargs: Any) -> int | None:
 
 
 def _pool() -> Pool:
-    from .engine.pool import pool  # the engine, see above; says which extra is missing
+    from .engine.pool import Pool  # the engine; says which extra is missing
 
-    return pool
+    return shared(Pool)
 
 
 def _name(model: str) -> str:

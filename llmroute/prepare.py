@@ -17,7 +17,7 @@ from .providers import MOCK, get_provider
 from .providers.base import Provider
 from .providers.params import did_you_mean
 from .resolve import resolve
-from .transport.run import Job
+from .transport.drive import Job
 from .types.operation import AnswerT, ChunkT, Operation
 from .types.request import Request, TimeLimits, Unsupported
 

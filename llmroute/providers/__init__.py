@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
+from .. import runtime
 from ..errors import BadRequestError, LLMRouteError
 from ..runtime import shared
 from .base import Provider
@@ -55,7 +56,8 @@ def get_provider(prefix: str, model: str = "") -> Provider:
     once found it is remembered. Raises `BadRequestError`, which quotes `model` (the whole model
     string) and tells near matches, when there is none.
     """
-    lookup = shared(Lookup)
+    # Every call comes here, so the part is looked up without `shared()` where it exists.
+    lookup: Lookup = runtime.current.parts.get(Lookup) or shared(Lookup)
     provider = lookup.found.get(prefix)
     if provider is None:
         provider = _find(prefix)

@@ -16,7 +16,7 @@ from ..errors import APIResponseValidationError
 from ..sse import Event
 from ..types.request import Request
 from .base import Chunk, Decoder
-from .openai_decoder import OpenAIDecoder, from_any_json
+from .openai_answers import OpenAIDecoder, from_any_json
 from .openai_like import OpenAILike
 
 PARAMS = frozenset(

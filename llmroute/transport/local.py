@@ -19,10 +19,11 @@ from ..engine.answers.form import PARAMS as FORM_PARAMS
 from ..engine.answers.sampling import Sampling
 from ..engine.engine import Engine
 from ..engine.job import Item, Job, located
-from ..engine.pool import pool
+from ..engine.pool import Pool
 from ..engine.prompt.token_count import count_tokens as count_tokens
 from ..errors import APIConnectionError, LLMRouteError
 from ..providers.base import LocalCall, LocalEvent
+from ..runtime import shared
 from .image_sources import needs_network, with_images
 from .limits import Limits, seconds_left, timeout_error
 from .sources import InProcess
@@ -42,7 +43,7 @@ class _Generation:
         limits.enter("first_token")
         try:
             self._job = Job(call, sampling, deliver)
-            self._engine: Engine = pool.submit(self._job)
+            self._engine: Engine = shared(Pool).submit(self._job)
         except LLMRouteError as error:
             raise located(error, call.path) from error.__cause__
 
