@@ -160,8 +160,8 @@ def _cause(exc: BaseException) -> BaseException:
     if isinstance(exc, httpx.ProxyError):
         return BrokenAnswerError(f"it answered {str(exc)[:3]}")
     if isinstance(exc, httpx.RemoteProtocolError):
-        told = str(exc).startswith(("peer closed", "Server disconnected"))
-        return BrokenAnswerError(str(exc) if told else "what came is not HTTP")
+        ours = str(exc).startswith(("peer closed", "Server disconnected"))
+        return BrokenAnswerError(str(exc) if ours else "what came is not HTTP")
     if isinstance(exc, httpx.TransportError | RuntimeError):
         return BrokenAnswerError(str(exc) or type(exc).__name__)
     return BrokenAnswerError(f"httpx could not send the call ({type(exc).__name__})")
