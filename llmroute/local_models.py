@@ -7,12 +7,14 @@ Importing it loads nothing of llama.cpp; each function does when it is called, a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .engine.gguf.files import expanded
 from .engine.loaded_model import LoadedModel
 from .errors import LLMRouteError
+from .runtime import shared
 
 if TYPE_CHECKING:
     from .engine.pool import Pool
@@ -24,16 +26,11 @@ def warm_up(
     """Load a local model now and wait for it, so that the first call finds it ready.
 
     `model` may carry the prefix `llamacpp/`; `model_kwargs` are the load options that the calls to
-    come will have, as each set of options is a loaded model of its own. `progress` is called some
+    come will have, as other options load the model once more. `progress` is called some
     twenty times a second, on this thread, with how much is loaded, from 0 to 1.
     """
-    pool, name = _pool(), _name(model)
-    from .engine.job import located  # the engine, see above
-
-    try:
+    with _on(model) as (pool, name):
         return pool.warm_up(name, model_kwargs, progress)
-    except LLMRouteError as error:
-        raise located(error, name) from error.__cause__
 
 
 def save_session(model: str, path: str | os.PathLike[str], **model_kwargs: Any) -> int:
@@ -48,14 +45,10 @@ def save_session(model: str, path: str | os.PathLike[str], **model_kwargs: Any) 
     `UnsupportedOperationError` for one that keeps nothing (loaded with `prefix_cache=False`),
     `SessionFileError` where the file cannot be written.
     """
-    pool, name = _pool(), _name(model)
-    from .engine.job import located
-    from .engine.sessions import session  # the engine, see above
+    with _on(model) as (pool, name):
+        from .engine.sessions import session  # the engine, only for a local model
 
-    try:
         return session.save(pool.find(name, model_kwargs), expanded(path))
-    except LLMRouteError as error:
-        raise located(error, name) from error.__cause__
 
 
 def load_session(model: str, path: str | os.PathLike[str], **model_kwargs: Any) -> int:
@@ -69,15 +62,11 @@ def load_session(model: str, path: str | os.PathLike[str], **model_kwargs: Any) 
     for one that is damaged, or was saved of another model, with other load options or by another
     llama-cpp-python; the model stays as it was then.
     """
-    pool, name = _pool(), _name(model)
-    from .engine.job import located
-    from .engine.sessions import file as session_file, session  # the engine, see above
+    with _on(model) as (pool, name):
+        from .engine.sessions import file as session_file, session  # only for a local model
 
-    try:
         with session_file.read_session(expanded(path)) as file:
             return session.restore(pool.load(name, model_kwargs), file)
-    except LLMRouteError as error:
-        raise located(error, name) from error.__cause__
 
 
 def unload(model: str | None = None) -> int:
@@ -102,10 +91,22 @@ def context_window(model: str, **model_kwargs: Any) -> int | None:
     return _pool().context_window(_name(model), model_kwargs)
 
 
-def _pool() -> Pool:
-    from .engine.pool import pool  # the engine, see above; says which extra is missing
+@contextmanager
+def _on(model: str) -> Iterator[tuple[Pool, str]]:
+    """The pool of engines and the model's name; an error in the block names the model."""
+    pool, name = _pool(), _name(model)
+    from .engine.job import located  # the engine, only for a local model
 
-    return pool
+    try:
+        yield pool, name
+    except LLMRouteError as error:
+        raise located(error, name) from error.__cause__
+
+
+def _pool() -> Pool:
+    from .engine.pool import Pool  # the engine; says which extra is missing
+
+    return shared(Pool)
 
 
 def _name(model: str) -> str:

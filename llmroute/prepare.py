@@ -17,7 +17,7 @@ from .providers import MOCK, get_provider
 from .providers.base import Provider
 from .providers.params import did_you_mean
 from .resolve import resolve
-from .transport.run import Job
+from .transport.drive import Job
 from .types.operation import AnswerT, ChunkT, Operation
 from .types.request import Request, TimeLimits, Unsupported
 
@@ -65,7 +65,7 @@ class Common(TypedDict):
     allow_missing_finish_reason: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prepared:
     """The checked arguments of a call; its own function makes the request of them."""
 

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit status: 0 for a clean registry, 1 for one with problems."""
     parser = argparse.ArgumentParser(prog="python -m llmroute.registry_check", description=__doc__)
     parser.add_argument("file", nargs="?", type=Path, default=builtin_path())
-    parser.add_argument("--fix", action="store_true", help="sort the file and lay it out anew")
+    parser.add_argument("--fix", action="store_true", help="sort the file and lay it out")
     options = parser.parse_args(arguments)
     text = options.file.read_text(encoding="utf-8")
     if options.fix:

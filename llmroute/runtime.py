@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar, cast
+from typing import Any, TypeVar
 
 PartT = TypeVar("PartT")
 
@@ -17,38 +17,38 @@ class Runtime:
     """The parts that calls share."""
 
     def __init__(self) -> None:
-        self._parts: dict[type, object] = {}
+        self.parts: dict[type, Any] = {}
+        """The parts there are, by class."""
 
     def get(self, kind: type[PartT]) -> PartT:
         """The part of this class; made with `kind()` if there is none yet.
 
         Two threads that ask first at the same time may each make one; both are given the same.
         """
-        part = self._parts.get(kind)
-        if part is None:
-            # dict.setdefault is atomic, so no lock is needed that a forked child could inherit.
-            part = self._parts.setdefault(kind, kind())
-        return cast(PartT, part)
+        part: PartT | None = self.parts.get(kind)
+        # dict.setdefault is atomic, so no lock is needed that a forked child could inherit.
+        return self.parts.setdefault(kind, kind()) if part is None else part
 
     def put(self, part: object) -> None:
         """Puts `part` in the place of the part of its class."""
-        self._parts[type(part)] = part
+        self.parts[type(part)] = part
 
 
-_current = Runtime()
+current = Runtime()
+"""The one in use; `use()` replaces it."""
 
 
 def shared(kind: type[PartT]) -> PartT:
     """The part of this class of the runtime in use."""
-    return _current.get(kind)
+    return current.get(kind)
 
 
 @contextmanager
 def use(runtime: Runtime) -> Iterator[Runtime]:
     """Puts `runtime` in place of the one in use, for the whole process, until the block ends."""
-    global _current
-    before, _current = _current, runtime
+    global current
+    before, current = current, runtime
     try:
         yield runtime
     finally:
-        _current = before
+        current = before

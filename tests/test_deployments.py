@@ -12,10 +12,9 @@ from servers import HOLD, ScriptedServer
 from llmroute.deployments import Deployment, DeploymentLimits, origin, shown, shown_server
 from llmroute.errors import APITimeoutError
 from llmroute.providers.base import HTTPCall
-from llmroute.transport.drive import complete
+from llmroute.transport.drive import Job, complete
 from llmroute.transport.http.target import target
 from llmroute.transport.limits import Limits
-from llmroute.transport.run import Job
 from llmroute.types.chat_request import CHAT, ChatRequest
 from llmroute.types.request import TimeLimits
 

@@ -9,7 +9,7 @@ from ..messages import plain_messages
 from ..prepare import CallOptions, prepare
 from ..schemas import with_schemas
 from ..transport import drive
-from ..transport.run import Job
+from ..transport.drive import Job
 from ..transport.streams import AsyncStream, Stream
 from ..types.chat import ChatCompletion
 from ..types.chat_chunk import ChatCompletionChunk

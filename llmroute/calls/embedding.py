@@ -7,7 +7,7 @@ from typing import Never, Unpack
 
 from ..prepare import CallOptions, prepare
 from ..transport import drive
-from ..transport.run import Job
+from ..transport.drive import Job
 from ..types.embedding import EMBEDDING, EmbeddingParams, EmbeddingRequest, EmbeddingResponse
 from .inputs import checked_inputs
 

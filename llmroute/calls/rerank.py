@@ -8,7 +8,7 @@ from typing import Never, Unpack
 from ..errors import BadRequestError
 from ..prepare import CallOptions, prepare
 from ..transport import drive
-from ..transport.run import Job
+from ..transport.drive import Job
 from ..types.rerank import RERANK, RerankParams, RerankRequest, RerankResponse
 
 

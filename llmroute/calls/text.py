@@ -7,7 +7,7 @@ from typing import Literal, Unpack, overload
 
 from ..prepare import CallOptions, prepare
 from ..transport import drive
-from ..transport.run import Job
+from ..transport.drive import Job
 from ..transport.streams import AsyncStream, Stream
 from ..types.text import TEXT, TextCompletion, TextParams, TextRequest
 from .inputs import checked_inputs

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import ModelUnloadedError, NotFoundError
+from ..runtime import shared
 from . import extra as extra  # first of the engine's modules
 from .engine import Engine, renew_locks
 from .gguf.check import read_header
@@ -19,7 +20,7 @@ from .gguf.files import find_model, registered_options
 from .job import Job
 from .loaded_model import LoadedModel
 from .options.load import LoadOptions
-from .prompt import token_count
+from .prompt.token_count import Vocabularies
 
 Key: TypeAlias = tuple[Path, LoadOptions, tuple[tuple[int, int] | None, ...]]
 """Path, options, and the times of change and sizes of all files: one that changed makes another
@@ -159,7 +160,7 @@ class Pool:
         real = find_model(name).resolve()
         with self._lock:
             closing = [self._engines.pop(key) for key in list(self._engines) if key[0] == real]
-        token_count.forget(real)
+        shared(Vocabularies).forget(real)
         return _close(closing)
 
     def unload_all(self, timeout: float | None = None) -> int:
@@ -206,19 +207,15 @@ def _describe(engine: Engine) -> LoadedModel:
     )
 
 
-pool = Pool()
-"""The process's own."""
-
-
 def _at_exit() -> None:
-    pool.unload_all(_EXIT_SECONDS)
+    shared(Pool).unload_all(_EXIT_SECONDS)
 
 
 def _in_forked_child() -> None:
     # The parent's engine threads are not here, so its models cannot be used or freed; the child
     # loads its own. The parent's pages stay shared until then.
     renew_locks()
-    pool.start_over()
+    shared(Pool).start_over()
 
 
 atexit.register(_at_exit)

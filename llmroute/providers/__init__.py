@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
+from .. import runtime
 from ..errors import BadRequestError, LLMRouteError
 from ..runtime import shared
 from .base import Provider
@@ -25,7 +26,7 @@ MOCK = "mock"
 ENTRY_POINT_GROUP = "llmroute.providers"
 """A package adds a provider by an entry point in this group; its name is the prefix."""
 
-# Whose models begin like this; only to suggest a prefix where there is none.
+# Whose models begin like this; only to suggest a missing prefix.
 _FAMILIES = {
     "deepseek": "deepseek",
     "gemini": "gemini",
@@ -53,9 +54,10 @@ def get_provider(prefix: str, model: str = "") -> Provider:
     Looked for in this order: `register_provider`, a module of this folder, the rows of
     `gateways.py`, the entry points of installed packages. Only what is asked for is imported, and
     once found it is remembered. Raises `BadRequestError`, which quotes `model` (the whole model
-    string) and tells near matches, when there is none.
+    string) and names near matches, when there is no such provider.
     """
-    lookup = shared(Lookup)
+    # Every call comes here, so the part is looked up without `shared()` where it exists.
+    lookup: Lookup = runtime.current.parts.get(Lookup) or shared(Lookup)
     provider = lookup.found.get(prefix)
     if provider is None:
         provider = _find(prefix)
@@ -103,7 +105,7 @@ def _module(name: str) -> Provider | None:
 
 
 def _modules() -> Iterator[str]:
-    # What is no provider (base, params, ...) can only be told by looking into it.
+    # Only loading a module shows whether it is a provider or a helper (base, params, ...).
     return (module.name for module in iter_modules(__path__) if _module(module.name) is not None)
 
 

@@ -16,7 +16,7 @@ from ..errors import APIResponseValidationError
 from ..sse import Event
 from ..types.request import Request
 from .base import Chunk, Decoder
-from .openai_decoder import OpenAIDecoder, from_any_json
+from .openai_answers import OpenAIDecoder, from_any_json
 from .openai_like import OpenAILike
 
 PARAMS = frozenset(
@@ -102,7 +102,7 @@ def _assistant(message: dict[str, Any]) -> None:
 
 
 def openai_completion(body: bytes, request: Request) -> bytes:
-    """A native answer as an OpenAI completion; what is none is returned as it is."""
+    """A native answer as an OpenAI completion; anything else is returned unchanged."""
     payload = _decoded(body)
     message = payload.get("completion_message") if isinstance(payload, dict) else None
     if not isinstance(payload, dict) or not isinstance(message, dict):
@@ -121,7 +121,7 @@ def openai_completion(body: bytes, request: Request) -> bytes:
 
 
 def _decoded(data: bytes) -> object:
-    """Decoded JSON; `None` for what is none, as when its end is missing."""
+    """Decoded JSON; `None` for what is not JSON, such as an answer whose end is missing."""
     try:
         payload: object = from_any_json(data)
     except ValueError:

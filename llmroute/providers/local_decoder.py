@@ -53,8 +53,8 @@ class LocalDecoder(Decoder[InProcessEvent]):
         if isinstance(event, LocalUsage):
             return self._end(event)
         assert isinstance(event, LocalToken)  # vectors are never streamed
-        told = event.text or event.reasoning or event.tool_calls or event.logprobs
-        if not (told or event.finish_reason):
+        says_something = event.text or event.reasoning or event.tool_calls or event.logprobs
+        if not (says_something or event.finish_reason):
             return ()
         return (self._chat(event) if self._request.operation == "chat" else self._text(event),)
 

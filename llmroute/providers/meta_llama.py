@@ -29,7 +29,7 @@ from ..types.chat_chunk import ChatCompletionChunk, ChunkChoice, Delta
 from ..types.request import Request
 from .base import Chunk, Decoder, HTTPCall
 from .llama_native import LlamaNative, NativeDecoder, openai_completion
-from .openai_decoder import OpenAIDecoder
+from .openai_answers import OpenAIDecoder
 from .openai_like import OpenAILike
 from .tool_choice import only_auto, settle
 

@@ -1,25 +1,31 @@
-"""The body of an OpenAI-shaped answer into an answer."""
+"""OpenAI-shaped answers, whole and streamed, into our types."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import chain
+from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
-from ..chunks import Decoder, assembled
-from ..errors import APIResponseValidationError
-from ..sse import Event, SSEDecoder, is_event_stream
+from ..chunks import Chunk, Decoder, as_chunk, assembled
+from ..errors import APIError, APIResponseValidationError
+from ..sse import BARE_LINE, WHOLE_BODY, Event, SSEDecoder, is_event_stream
 from ..types.call_info import Answer
 from ..types.chat import ChatCompletion
+from ..types.chat_chunk import ChatCompletionChunk
 from ..types.embedding import EmbeddingRequest, EmbeddingResponse
 from ..types.lenient import validate_leniently
 from ..types.request import Request
 from ..types.text import TextCompletion
-from .failures import not_understood
-from .openai_decoder import answer_error, from_any_json, problem, says_more
-from .repair import name_reasoning, repair_completion
+from .call_indexes import CallIndexes
+from .failures import choice_error, event_error, not_understood, stream_error
+from .repair import dicts, name_reasoning, repair_chunk, repair_completion
 from .vectors import BadVectorsError, in_order
+
+_WITH_WORDS = ("message", BARE_LINE, "error")
+"""Names of events that must be chunks or errors; others may be there to keep a connection alive."""
 
 
 def parse_answer(
@@ -92,3 +98,152 @@ def _not_understood(
 ) -> APIResponseValidationError:
     what = f"The answer of {provider} {what}."
     return not_understood(what, body, provider=provider, model=request.model)
+
+
+class OpenAIDecoder(Decoder[Event]):
+    """Decodes one stream; see `Decoder`.
+
+    A chunk that already has the canonical shape is validated straight from its bytes; only one
+    that has not is decoded, repaired and validated again.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        finish_reasons: Mapping[str, str],
+        parse: Callable[[bytes, Request], Answer],
+        needs_reasons: bool = True,
+    ) -> None:
+        """`parse` takes an answer that is no stream."""
+        self.needs_reasons = needs_reasons
+        self._request = request
+        self._finish_reasons = finish_reasons
+        self._parse = parse
+        self._model: type[ChatCompletionChunk] | type[TextCompletion] = (
+            ChatCompletionChunk if request.operation == "chat" else TextCompletion
+        )
+        self._calls: dict[int, CallIndexes] = {}
+
+    def feed(self, event: Event) -> tuple[Chunk, ...]:
+        """The chunk in `event`, if it has one. Raises `APIError` for an error, and for what is
+        neither a chunk nor something that keeps a connection alive."""
+        if self.done:
+            return ()
+        name, data = event
+        chunk: Chunk | None = None
+        if name == "message":
+            try:
+                chunk = self._model.model_validate_json(data)
+            except ValidationError:
+                chunk = None  # repaired below, where its error is not the context of others
+        if chunk is None or says_more(chunk):
+            chunk = self._repaired(event)
+            if chunk is None:
+                return ()
+        if isinstance(chunk, ChatCompletionChunk):
+            for choice in chunk.choices:
+                delta = choice.delta
+                if delta.__pydantic_extra__:
+                    name_reasoning(delta)
+                if delta.tool_calls:
+                    indexes = self._calls.get(choice.index) or self._begin_calls(choice.index)
+                    for call in delta.tool_calls:
+                        indexes.place(call)
+        return (chunk,)
+
+    def _begin_calls(self, choice: int) -> CallIndexes:
+        indexes = self._calls[choice] = CallIndexes(f"call_{self._request.call_id}_{choice}")
+        return indexes
+
+    def _repaired(self, event: Event) -> Chunk | None:
+        """The chunk in an event that has not the canonical shape; `None` if it has none."""
+        if event.name == WHOLE_BODY:
+            answer = self._parse(event.data, self._request)
+            assert isinstance(answer, ChatCompletion | TextCompletion)  # no others are streamed
+            self.done = self.is_whole = True
+            return as_chunk(answer)
+        data = event.data.strip()
+        if data == b"[DONE]":
+            self.done = True
+            return None
+        if not data and event.name != "error":
+            return None
+        may_be_anything = event.name not in _WITH_WORDS
+        try:
+            payload = from_any_json(data)
+        except ValueError:
+            if may_be_anything:
+                return None
+            if event.name == "error":
+                raise event_error(data) from None
+            raise self._broken("is not JSON", data) from None
+        tells = payload.keys() & {"choices", "error", "usage"} if isinstance(payload, dict) else ()
+        if may_be_anything and not tells:
+            return None
+        if error := answer_error(payload):
+            raise error
+        if event.name == "error":
+            raise event_error(data)
+        if not isinstance(payload, dict) or not tells:
+            if payload is None or isinstance(payload, dict):
+                return None  # a ping: it has no words, else it would be an error
+            raise self._broken("is not a chunk", data)
+        repair_chunk(payload, self._request, self._finish_reasons)
+        try:
+            return validate_leniently(self._model, payload)
+        except ValidationError as exc:
+            error = self._broken(f"is not a chunk ({problem(exc)})", data)
+        raise error
+
+    def _broken(self, what: str, data: bytes) -> APIResponseValidationError:
+        what = f"An event of the stream {what}."
+        return not_understood(what, data, model=self._request.model)
+
+
+def problem(exc: ValidationError) -> str:
+    """The first thing that does not follow the protocol, and where."""
+    first = exc.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
+def says_more(answer: ChatCompletion | Chunk) -> bool:
+    """Whether an answer or chunk of the canonical shape has an error or a usage in the fields that
+    some providers add."""
+    extra = answer.__pydantic_extra__
+    if extra and ("error" in extra or "x_groq" in extra):
+        return True
+    for choice in answer.choices:
+        extra = choice.__pydantic_extra__
+        if extra and ("error" in extra or "usage" in extra):
+            return True
+    return False
+
+
+def answer_error(payload: object) -> APIError | None:
+    """The error in a decoded answer or chunk, or in one of its choices; `None`: there is none."""
+    if error := stream_error(payload):
+        return error
+    choices = dicts(payload.get("choices")) if isinstance(payload, dict) else ()
+    for choice in choices:
+        if error := choice_error(choice):
+            error.body = payload
+            return error
+    return None
+
+
+def from_any_json(data: bytes) -> Any:
+    """Decoded JSON. Halves of characters, which some servers send where they cut a text, become
+    U+FFFD. Raises `ValueError` for anything else that is no JSON."""
+    try:
+        return from_json(data)
+    except ValueError:
+        if b"\\u" not in data and data.isascii():
+            raise
+    import json  # only for what pydantic's parser refuses
+
+    try:
+        decoded = json.loads(data.decode("utf-8", "replace"))
+        text = json.dumps(decoded, ensure_ascii=False)
+        return from_json(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None

@@ -24,8 +24,7 @@ from ..types.operations import OPERATIONS
 from ..types.request import Request
 from .base import Decoder, HTTPCall, Provider
 from .message_keys import returned
-from .openai_answers import parse_answer
-from .openai_decoder import OpenAIDecoder
+from .openai_answers import OpenAIDecoder, parse_answer
 from .params import select_params
 from .strict_schema import with_strict_schemas
 
@@ -84,9 +83,11 @@ class OpenAILike(Provider):
         """The HTTP request; see `Provider.build`."""
         if deployment.model_kwargs:
             self._check_options(deployment)
-        params, dropped = select_params(
-            request, self.accepted(request), self.name, self.refused_values(request)
-        )
+        params: dict[str, Any] = {}
+        dropped: tuple[str, ...] = ()
+        if request.params:
+            accepted, reasons = self.accepted(request), self.refused_values(request)
+            params, dropped = select_params(request, accepted, self.name, reasons)
         params = self.adjust(params, request)
         if "response_format" in params or "tools" in params:
             params = with_strict_schemas(params)

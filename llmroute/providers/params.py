@@ -90,7 +90,7 @@ def refuse(
     return UnsupportedParamsError(
         f"{provider} does not take {_quoted(names, reasons)}. Leave it out, or "
         'decide with unsupported="drop" (leave it out with a warning) or unsupported="pass" '
-        "(send it all the same).",
+        "(send it anyway).",
         provider=provider,
         model=request.model,
         param=names[0],
@@ -100,7 +100,7 @@ def refuse(
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`" Did you mean 'x'?"` for the nearest known names, or nothing."""
     known = list(known)
-    # A name that is hardly different is the one; several are told only when none is.
+    # A name that is hardly different is the one; several are named only when none is.
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
     near = near or difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -17,15 +17,19 @@ class BadVectorsError(Exception):
 def in_order(vectors: Sequence[Embedding], request: EmbeddingRequest) -> list[Embedding]:
     """The vectors in the order of the inputs, each as it was asked for.
 
+    Some servers count from 1, and some give every vector the number 0, which then says nothing.
     Raises `BadVectorsError` if there are not as many as inputs, if they do not say which input each
     belongs to, or if one is empty or cannot be decoded.
     """
     inputs = _count(request.input)
     if len(vectors) != inputs:
         raise BadVectorsError(f"has {len(vectors)} of {inputs} vectors")
-    ordered = sorted(vectors, key=lambda vector: vector.index)
-    if [vector.index for vector in ordered] != list(range(inputs)):
+    ordered = sorted(vectors, key=lambda vector: vector.index)  # equal ones keep their position
+    numbers = {vector.index for vector in vectors}
+    if len(numbers) not in (1, inputs):
         raise BadVectorsError("does not say which vector belongs to which input")
+    for position, vector in enumerate(ordered):
+        vector.index = position
     encoding = request.extra_body.get("encoding_format", request.params.get("encoding_format"))
     for vector in ordered:
         if encoding != "base64" and isinstance(vector.embedding, str):

@@ -12,6 +12,7 @@ import os
 import queue
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeAlias
 
 from ..engine import extra as extra  # first of the engine's modules
@@ -19,16 +20,19 @@ from ..engine.answers.form import PARAMS as FORM_PARAMS
 from ..engine.answers.sampling import Sampling
 from ..engine.engine import Engine
 from ..engine.job import Item, Job, located
-from ..engine.pool import pool
+from ..engine.pool import Pool
 from ..engine.prompt.token_count import count_tokens as count_tokens
 from ..errors import APIConnectionError, LLMRouteError
-from ..providers.base import LocalCall, LocalEvent
+from ..providers.base import LocalCall, LocalEvent, LocalToken, LocalVector
+from ..runtime import shared
 from .image_sources import needs_network, with_images
 from .limits import Limits, seconds_left, timeout_error
 from .sources import InProcess
 
 _Prepared: TypeAlias = tuple[LocalCall, Sampling]
 _Deliver: TypeAlias = Callable[[Item], None]
+_PIECES = (LocalToken, LocalVector)
+"""What nobody who wants a whole answer need be woken for."""
 
 
 class _Generation:
@@ -42,7 +46,7 @@ class _Generation:
         limits.enter("first_token")
         try:
             self._job = Job(call, sampling, deliver)
-            self._engine: Engine = pool.submit(self._job)
+            self._engine: Engine = shared(Pool).submit(self._job)
         except LLMRouteError as error:
             raise located(error, call.path) from error.__cause__
 
@@ -51,11 +55,11 @@ class _Generation:
         try:
             return seconds_left(self._limits.wait_deadline)
         except TimeoutError:
-            raise self.timeout() from None
+            raise located(timeout_error(self._limits, self._model), self._model) from None
 
-    def timeout(self) -> LLMRouteError:
-        """The error for a wait that was in vain."""
-        return located(timeout_error(self._limits, self._model), self._model)
+    def progressed(self) -> None:
+        """A piece has come that is only read later."""
+        self._limits.progressed()
 
     def received(self, item: Item) -> LocalEvent | None:
         """Take an item out of its transport; `None` is the end. Raises the error that it may be."""
@@ -83,9 +87,21 @@ class LocalStream(InProcess):
     """The events of one call, in a caller's thread. Close it to stop generating early."""
 
     def __init__(self, prepared: _Prepared, limits: Limits) -> None:
-        self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._items: deque[Item] = deque()
+        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._whole = False
+        """Whether the answer is wanted when it is whole. A thread that is woken for each token
+        takes time from the one that computes them."""
         self._done = False
-        self._generation = _Generation(prepared, limits, self._items.put)
+        self._generation = _Generation(prepared, limits, self._deliver)
+
+    def _deliver(self, item: Item) -> None:
+        """From the engine's thread."""
+        self._items.append(item)
+        if self._whole and isinstance(item, _PIECES):
+            self._generation.progressed()
+        else:
+            self._wakes.put(None)
 
     def __iter__(self) -> LocalStream:
         return self
@@ -104,21 +120,19 @@ class LocalStream(InProcess):
         return item
 
     def _next_item(self) -> LocalEvent | None:
-        try:
-            item = self._items.get_nowait()
-        except queue.Empty:
-            item = self._wait()
-        return self._generation.received(item)
+        if not self._items:
+            self._wait()
+        return self._generation.received(self._items.popleft())
 
-    def _wait(self) -> Item:
+    def _wait(self) -> None:
         self._generation.check_process()
-        try:
-            return self._items.get(timeout=self._generation.seconds_left())
-        except queue.Empty:
-            raise self._generation.timeout() from None
+        while not self._items:
+            with suppress(queue.Empty):  # a limit has passed, or more has come meanwhile
+                self._wakes.get(timeout=self._generation.seconds_left())
 
     def read(self) -> list[LocalEvent]:
         """All events; the call is let go of at the first error."""
+        self._whole = True
         with self:
             return list(self)
 
@@ -134,7 +148,8 @@ class LocalStream(InProcess):
         if not self._done:
             self._done = True
             self._generation.cancel()
-            self._items.put(None)
+            self._items.append(None)
+            self._wakes.put(None)
 
     def __enter__(self) -> LocalStream:
         return self
@@ -153,13 +168,15 @@ class _Mailbox:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._items: deque[Item] = deque()
+        self.whole = False
+        """Whether the answer is wanted when it is whole; see `LocalStream`."""
         self._waking = False
         self._waiter: asyncio.Future[None] | None = None
 
     def put(self, item: Item) -> None:
         """From the engine's thread. Raises `RuntimeError` when the loop is closed."""
         self._items.append(item)
-        if not self._waking:
+        if not self._waking and not (self.whole and isinstance(item, _PIECES)):
             self._waking = True
             self._loop.call_soon_threadsafe(self._wake)
 
@@ -194,7 +211,13 @@ class AsyncLocalStream(InProcess):
     def __init__(self, prepared: _Prepared, limits: Limits) -> None:
         self._mailbox = _Mailbox(asyncio.get_running_loop())
         self._done = False
-        self._generation = _Generation(prepared, limits, self._mailbox.put)
+        self._generation = _Generation(prepared, limits, self._deliver)
+
+    def _deliver(self, item: Item) -> None:
+        """From the engine's thread."""
+        if self._mailbox.whole:
+            self._generation.progressed()
+        self._mailbox.put(item)
 
     def __aiter__(self) -> AsyncLocalStream:
         return self
@@ -218,14 +241,14 @@ class AsyncLocalStream(InProcess):
 
     async def _wait(self) -> Item:
         self._generation.check_process()
-        try:
-            async with asyncio.timeout(self._generation.seconds_left()):
-                return await self._mailbox.get()
-        except TimeoutError:
-            raise self._generation.timeout() from None
+        while True:
+            with suppress(TimeoutError):  # a limit has passed, or more has come meanwhile
+                async with asyncio.timeout(self._generation.seconds_left()):
+                    return await self._mailbox.get()
 
     async def read(self) -> list[LocalEvent]:
         """All events; the call is let go of at the first error."""
+        self._mailbox.whole = True
         async with self:
             return [event async for event in self]
 

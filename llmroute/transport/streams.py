@@ -60,20 +60,22 @@ class StreamState(Generic[ChunkT]):
 
     def __init__(
         self,
-        assembler: Assembler[Any, Any],
-        decoder: Decoder[Any],
-        splitter: Splitter[Any, Any],
+        assembler: Assembler[ChunkT, Any],
+        decoder: Decoder[EventT],
+        splitter: Splitter[Any, EventT],
         limits: Limits,
     ) -> None:
+        """`splitter` gives the events that `decoder` takes, which gives the chunks that
+        `assembler` collects."""
         self.error: APIError | None = None
         """What ended the stream."""
         self.ended = False
         self.info: CallInfo | None = None
         self.locate: Callable[[APIError], APIError] = lambda error: error
         """Adds provider, model and URL to an error; set by the driver."""
-        self._assembler = assembler
-        self._decoder = decoder
-        self._splitter = splitter
+        self._assembler: Assembler[Any, Any] = assembler
+        self._decoder: Decoder[Any] = decoder
+        self._splitter: Splitter[Any, Any] = splitter
         self._limits = limits
         self._silent: list[ChunkT] = []
         """Chunks that have come before one that says something."""

@@ -17,7 +17,7 @@ JSON: TypeAlias = Any
 
 Unsupported: TypeAlias = Literal["raise", "drop", "pass"]
 """What to do with a parameter the provider does not take: raise `UnsupportedParamsError`, leave it
-out with a warning and a record in `call_info.dropped_params`, or send it all the same."""
+out with a warning and a record in `call_info.dropped_params`, or send it anyway."""
 
 STRICT = ConfigDict(strict=True, allow_inf_nan=False, extra="ignore")
 """How the parameters of a call are checked."""

@@ -134,10 +134,16 @@ def test_calls_that_meet_an_unloading_model(tiny_random: Path) -> None:
 
 
 def test_progress_of_loading(tiny_random: Path) -> None:
-    told: list[float] = []
-    warm_up(str(tiny_random), progress=told.append)
-    assert told == sorted(told)
-    assert told[-1] == 1.0
-    assert threading.current_thread() is threading.main_thread()
+    shares: list[float] = []
+    threads: set[threading.Thread] = set()
+
+    def progress(share: float) -> None:
+        shares.append(share)
+        threads.add(threading.current_thread())
+
+    warm_up(str(tiny_random), progress=progress)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert threads == {threading.current_thread()}
     with pytest.raises(ZeroDivisionError):  # what it raises reaches the caller
         warm_up(str(tiny_random), progress=lambda _: 1 / 0)

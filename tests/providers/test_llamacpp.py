@@ -17,7 +17,6 @@ from llmroute import (
     token_counter,
 )
 from llmroute.deployments import Deployment
-from llmroute.engine.gguf import files
 from llmroute.errors import (
     BadRequestError,
     ContextWindowExceededError,
@@ -356,8 +355,7 @@ def test_models_that_cannot_chat(tmp_path, monkeypatch):
 
 
 @pytest.mark.native
-def test_an_alias_brings_its_load_options(tiny_random, monkeypatch):
-    monkeypatch.setattr(files, "_aliases", {})
+def test_an_alias_brings_its_load_options(tiny_random):
     register_local_model("small-window", tiny_random, n_ctx=256)
     prompt = "x" * 300
     with pytest.raises(ContextWindowExceededError, match="256"):

@@ -23,7 +23,7 @@ from llmroute.errors import (
     UnsupportedParamsError,
 )
 from llmroute.providers.base import Chunk
-from llmroute.providers.openai_decoder import OpenAIDecoder
+from llmroute.providers.openai_answers import OpenAIDecoder
 from llmroute.providers.openai_like import OpenAILike
 from llmroute.providers.params import DroppedParamsWarning
 from llmroute.runtime import Runtime, use

@@ -42,6 +42,9 @@ class SamplerChain:
         if grammar is not None:
             biases |= _banned_controls(vocabulary, markers)
         self._size = vocabulary.size
+        self._takes_likeliest = (
+            sampling.temperature == 0 and not biases and not _penalizes(sampling)
+        )
         self._grammar = _held_to(grammar, lib, vocabulary, sampling, biases) if grammar else None
         self._handle = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         seed %= _MAX_SEED
@@ -54,6 +57,9 @@ class SamplerChain:
             logits = self._lib.llama_get_logits_ith(context, row)
             scores = np.ctypeslib.as_array(logits, (self._size,))
             return self._grammar.sample(self._handle, scores)
+        if self._takes_likeliest:  # as llama.cpp's own sampler, which first copies all scores
+            logits = self._lib.llama_get_logits_ith(context, row)
+            return int(np.ctypeslib.as_array(logits, (self._size,)).argmax())
         return int(self._lib.llama_sampler_sample(self._handle, context, row))
 
     def free(self) -> None:

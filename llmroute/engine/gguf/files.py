@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ...errors import NotFoundError
+from ...runtime import shared
 
 MODELS_DIR = "LLMROUTE_MODELS_DIR"
 """The environment variable with the folder to look in; several are separated as in `PATH`."""
@@ -19,8 +20,9 @@ _MAX_LISTED = 2_000
 _MAX_SHOWN = 200
 """Characters of a name that an error repeats."""
 
-_aliases: dict[str, tuple[Path, Mapping[str, Any]]] = {}
-"""Names of this process's own: the file, and the options to load it with."""
+
+class Aliases(dict[str, tuple[Path, Mapping[str, Any]]]):
+    """Names that this program has given to files, and the options to load each with."""
 
 
 def register_local_model(alias: str, path: str | os.PathLike[str], **model_kwargs: Any) -> None:
@@ -29,12 +31,13 @@ def register_local_model(alias: str, path: str | os.PathLike[str], **model_kwarg
     `model_kwargs` (`n_ctx=8192`, ...) are the options to load it with; those of a call win.
     Registering a name again replaces it. The file is looked at when the model is used.
     """
-    _aliases[alias] = (expanded(path), MappingProxyType(dict(model_kwargs)))
+    shared(Aliases)[alias] = (expanded(path), MappingProxyType(dict(model_kwargs)))
 
 
 def registered_options(name: str) -> Mapping[str, Any]:
     """The load options registered with an alias; empty for any other name."""
-    return _aliases[name][1] if name in _aliases else {}
+    registered = shared(Aliases).get(name)
+    return registered[1] if registered else {}
 
 
 def find_model(name: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) -> Path:
@@ -45,7 +48,7 @@ def find_model(name: str | os.PathLike[str], environ: Mapping[str, str] = os.env
     name anywhere below it. Raises `NotFoundError`, with near matches and the places looked in.
     """
     name = os.fspath(name)
-    if name in _aliases:
+    if name in shared(Aliases):
         return _registered(name)
     folders = _folders(environ)
     for path in _candidates(name, folders):
@@ -65,7 +68,7 @@ def find_model(name: str | os.PathLike[str], environ: Mapping[str, str] = os.env
 
 
 def _registered(name: str) -> Path:
-    path = _aliases[name][0]
+    path = shared(Aliases)[name][0]
     if path.exists():
         return path
     raise NotFoundError(
@@ -123,7 +126,7 @@ def _models_in(folder: Path) -> Iterator[Path]:
 
 def _near(name: str, folders: list[Path]) -> str:
     """`"Did you mean ...? "`, or nothing."""
-    known = {alias: alias for alias in _aliases}
+    known = {alias: alias for alias in shared(Aliases)}
     beside = expanded(name).parent
     if _is(Path.is_dir, beside):
         # Only the file's own name counts: two paths in one folder are alike already.

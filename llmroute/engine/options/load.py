@@ -33,11 +33,11 @@ _SHARED = (
 
 
 _NOT_LEFT_OPEN = {
-    *("draft_model", "lora_path", "pooling", "spm_infill", "rope_freq_base", "rope_freq_scale"),
+    *("lora_path", "pooling", "spm_infill", "rope_freq_base", "rope_freq_scale"),
     *("rope_scaling_type", "yarn_ext_factor", "yarn_attn_factor", "yarn_beta_fast"),
     *("yarn_beta_slow", "yarn_orig_ctx"),
 }
-"""Options whose `None` is an answer of its own: it changes what the model says or counts."""
+"""Options whose `None` is a choice of its own: it changes what the model says."""
 FEWEST_AT_ONCE = 4
 """Answers that are generated at once at least, unless the caller says otherwise."""
 

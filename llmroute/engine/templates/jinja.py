@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...errors import BadRequestError
+from ...runtime import shared
 from . import sandbox
-from .renderer import TemplateOverrunError, renderers
+from .renderer import Renderers, TemplateOverrunError
 
 _OUTPUT = 4 << 20
 """Characters that a rendering may write, beside four times what it is given."""
@@ -25,7 +26,7 @@ def compile_template(source: str) -> Callable[..., str]:
         given = _as_json(source, variables)
         most = _OUTPUT + 4 * len(given)
         request = b"[%b, %d]" % (given, most)
-        outcome = renderers.ask(request)
+        outcome = shared(Renderers).ask(request)
         kind, text = _here(given, most) if outcome is None else outcome
         if kind == sandbox.OK:
             return text

@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from multiprocessing.spawn import get_executable
 
 from ...errors import BadRequestError, LLMRouteError
+from ...runtime import shared
 from ..native import logger
 from . import sandbox
 
@@ -192,8 +193,14 @@ def _overrun() -> TemplateOverrunError:
     return TemplateOverrunError(f"The chat template was stopped: {reason}.")
 
 
-renderers = Renderers()
-"""The process's own."""
-atexit.register(renderers.close)
+def _at_exit() -> None:
+    shared(Renderers).close()
+
+
+def _in_forked_child() -> None:
+    shared(Renderers).in_forked_child()
+
+
+atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=renderers.in_forked_child)
+    os.register_at_fork(after_in_child=_in_forked_child)

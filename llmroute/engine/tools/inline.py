@@ -80,12 +80,14 @@ class AnswerSteps:
             yield from self._think(tags)
             return
         space = yield from source.space()
-        if (yield from source.skip(tags.begin.lstrip())):
-            yield from self._think(tags)
-        elif (yield from source.skip(tags.end)):
-            yield from source.space()
-        else:
-            self._content.take(space)
+        for known in (tags, *self._syntax.other_tags):
+            if (yield from source.skip(known.begin.lstrip())):
+                yield from self._think(known)
+                return
+            if (yield from source.skip(known.end)):
+                yield from source.space()
+                return
+        self._content.take(space)
 
     def _think(self, tags: Tags) -> Steps[None]:
         """The thinking, its end, and the space behind it."""

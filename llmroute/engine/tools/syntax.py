@@ -97,6 +97,8 @@ class Syntax:
     """Characters that begin a call at the beginning of the answer."""
     silent: tuple[str, ...] = ()
     """Marks that are no text wherever they stand."""
+    other_tags: tuple[Tags, ...] = ()
+    """What else may stand around thinking at the beginning, beside the tags of the template."""
     thinks_anywhere: bool = False
     """Whether thinking may come again within the answer."""
     calls_in_thinking: bool = False

@@ -41,6 +41,8 @@ class TagForm:
     """Whether a value stands on lines of its own, whose breaks are not part of it."""
     also_after: tuple[str, ...] = ()
     """What else may follow a call whose end is missing."""
+    quotes: tuple[str, str] = ("", "")
+    """What may stand around a text, within its tags."""
 
 
 def tagged(form: TagForm) -> ReadCall:
@@ -112,22 +114,25 @@ class _Call:
     def _value(self, key: str, attributes: str) -> Steps[bool]:
         types = types_of(argument_schema(self._schema, key), self._schema)
         told_text = any(sign in attributes for sign in _TEXT_SIGNS)
+        end = self._form.value_end
+        if self._form.quotes[0] and (yield from self._source.skip(self._form.quotes[0])):
+            told_text, end = True, self._form.quotes[1] + end
         if is_text(types) or (told_text and (types is None or "string" in types)):
             text = _Text(self._calls, lines=self._form.lines)
             yield self._calls.more('"')
-            if not (yield from self._raw(text)):
+            if not (yield from self._raw(text, end)):
                 return False
             yield self._calls.more('"')
             return True
         value = _Held(lines=self._form.lines)
-        if not (yield from self._raw(value)):
+        if not (yield from self._raw(value, end)):
             return False
         yield self._calls.more(as_json(value.text, types))
         return True
 
-    def _raw(self, value: _Text | _Held) -> Steps[bool]:
+    def _raw(self, value: _Text | _Held, end: str) -> Steps[bool]:
         """What stands before the value's end, which counts only where a value can end."""
-        source, end = self._source, self._form.value_end
+        source = self._source
         while (yield from source.until((end,), value.take)):
             if (yield from source.follows(end, self._followers)):
                 source.take(len(end))

@@ -16,6 +16,7 @@ from multiprocessing.spawn import get_executable
 from pathlib import Path
 
 from ...errors import LLMRouteError
+from ...runtime import shared
 from .. import native
 from ..gguf.header import refused
 from ..options.load import LoadOptions
@@ -36,8 +37,9 @@ from llmroute.engine.vision.encoder_trial import main
 main({model!r}, {encoder!r})
 """
 
-_sound: set[tuple[tuple[Path, int, int], ...]] = set()
-"""Models and encoders, with their time of change and size, for which all went well."""
+
+class SoundEncoders(set[tuple[tuple[Path, int, int], ...]]):
+    """Models and encoders, with their time of change and size, for which all went well."""
 
 
 def try_encoder(model: Path, encoder: Path, go_on: Callable[[float], bool]) -> None:
@@ -49,11 +51,11 @@ def try_encoder(model: Path, encoder: Path, go_on: Callable[[float], bool]) -> N
     """
     check_encoder(encoder)
     files = tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in (model, encoder))
-    if files in _sound:
+    if files in shared(SoundEncoders):
         return
     code, said = _run(_CODE.format(path=sys.path, model=str(model), encoder=str(encoder)), go_on)
     if code == 0:
-        _sound.add(files)
+        shared(SoundEncoders).add(files)
     elif not go_on(0.0):
         return
     elif _BEGUN in said:

@@ -28,7 +28,7 @@ class AsyncTLSConnection(AsyncConnection):
                 if self._ended:
                     self._incoming.write_eof()
         finally:
-            self._flush()  # the server is told why, if it failed
+            self._flush()  # if it failed, the server gets to know why
         if self._arrived:
             self._incoming.write(await super().receive(None))
         self._decrypt()

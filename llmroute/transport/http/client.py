@@ -64,7 +64,7 @@ class HTTPTransport:
         return self._send(call, goal, limits)
 
     def close(self) -> None:
-        """Closes the connections that are kept. A later call opens new ones."""
+        """Closes the idle connections. A later call opens new ones."""
         self._direct.close()
         self._proxy_clients.close()
 

@@ -110,7 +110,7 @@ class DirectTransport:
         return _DirectResponse(exchange, *head)
 
     def close(self) -> None:
-        """Closes the connections that are kept."""
+        """Closes the idle connections."""
         self._pool.close()
 
 

@@ -148,6 +148,8 @@ class _Exchange:
 def _cause(exc: BaseException) -> BaseException:
     """What httpx, httpcore and anyio have wrapped: the innermost error of the system, or else a
     description that quotes nothing of what the server sent, which may be a key."""
+    if isinstance(exc, FAULTS):
+        return exc
     inner: BaseException | None = exc
     found = None
     while inner is not None:
@@ -158,8 +160,8 @@ def _cause(exc: BaseException) -> BaseException:
     if isinstance(exc, httpx.ProxyError):
         return BrokenAnswerError(f"it answered {str(exc)[:3]}")
     if isinstance(exc, httpx.RemoteProtocolError):
-        told = str(exc).startswith(("peer closed", "Server disconnected"))
-        return BrokenAnswerError(str(exc) if told else "what came is not HTTP")
+        ours = str(exc).startswith(("peer closed", "Server disconnected"))
+        return BrokenAnswerError(str(exc) if ours else "what came is not HTTP")
     if isinstance(exc, httpx.TransportError | RuntimeError):
         return BrokenAnswerError(str(exc) or type(exc).__name__)
     return BrokenAnswerError(f"httpx could not send the call ({type(exc).__name__})")
@@ -207,8 +209,10 @@ def send(
         request = exchange.request(client)
         response = client.send(request, stream=True, follow_redirects=False)
     except _FAULTS as exc:
-        raise _translated(exchange, exc) from _shown(exc)
-    return _HTTPXResponse(exchange, response)
+        error, cause = _translated(exchange, exc), _shown(exc)
+    else:
+        return _HTTPXResponse(exchange, response)
+    raise error from cause  # here, so that what httpx said of the server's bytes is not attached
 
 
 async def send_async(
@@ -227,8 +231,10 @@ async def send_async(
         if exchange.scope.cancelled_caught:
             raise TimeoutError
     except _FAULTS as exc:
-        raise _translated(exchange, exc) from _shown(exc)
-    return _AsyncHTTPXResponse(exchange, response)
+        error, cause = _translated(exchange, exc), _shown(exc)
+    else:
+        return _AsyncHTTPXResponse(exchange, response)
+    raise error from cause  # outside, as in `send`
 
 
 def _translated(exchange: _Exchange, exc: BaseException) -> APIError:
@@ -236,9 +242,10 @@ def _translated(exchange: _Exchange, exc: BaseException) -> APIError:
 
 
 def _shown(exc: BaseException) -> BaseException | None:
-    """What may stand in a traceback: an error of the system, which quotes no server."""
+    """What may stand in a traceback: an error of the system, which quotes no server. A limit of
+    ours that has passed hides what it interrupted."""
     cause = _cause(exc)
-    return cause if isinstance(cause, OSError) else None
+    return cause if isinstance(cause, OSError) and cause is not exc else None
 
 
 def _is_unpacked(response: httpx.Response) -> bool:
@@ -270,10 +277,11 @@ class _HTTPXResponse(HTTPResponse):
                 return next(self._pieces, None)
         except _FAULTS as exc:
             self.close()
-            raise self._failed(exc) from _shown(exc)
+            error, cause = self._failed(exc), _shown(exc)
         except BaseException:  # interrupted: nobody will read the rest
             self.close()
             raise
+        raise error from cause  # outside, as in `send`
 
     @contextmanager
     def _last_second(self) -> Iterator[None]:
@@ -360,11 +368,12 @@ class _AsyncHTTPXResponse(AsyncHTTPResponse):
             return piece
         except _FAULTS as exc:
             await self.aclose()
-            raise self._failed(exc) from _shown(exc)
+            error, cause = self._failed(exc), _shown(exc)
         except BaseException:  # cancelled: nobody will read the rest
             with anyio.CancelScope(shield=True):
                 await self.aclose()
             raise
+        raise error from cause  # outside, as in `send`
 
     def _failed(self, exc: BaseException) -> APIError:
         return _translated(self._exchange, exc)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # asyncio takes 10 MB and 30 ms: callers that never await nee
 
 
 class Closable(Protocol):
-    """What is kept for a loop."""
+    """What belongs to a loop."""
 
     async def aclose(self) -> None: ...
 

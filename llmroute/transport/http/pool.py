@@ -1,4 +1,4 @@
-"""Connections kept for the next call: one plain stack per server."""
+"""Idle connections, for the next calls: one plain stack per server."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .forks import abandon_in_children
 from .target import Origin
 
 KEEP_SECONDS = 30.0
-"""How long an unused connection is kept."""
+"""How long an idle connection is held."""
 KEEP_IDLE = 256
-"""How many unused connections are kept per server. Calls in flight have no limit here."""
+"""How many idle connections are held per server. Calls in flight have no limit here."""
 
 
 class Connection(Protocol):
@@ -62,7 +62,7 @@ class Pool(Generic[C]):
             connection.close()
 
     def close(self) -> None:
-        """Closes all that are kept."""
+        """Closes all of them."""
         with self._lock:
             stacks = list(self._idle.values())
             self._idle.clear()
@@ -71,6 +71,6 @@ class Pool(Generic[C]):
                 connection.close()
 
     def abandon(self) -> None:
-        """See `Shared`. The connections are told themselves."""
+        """See `Shared`. Each connection is abandoned for itself."""
         self._lock = threading.Lock()  # another thread may have held it when the process forked
         self._idle = {}

@@ -90,7 +90,7 @@ class _Unpacking:
 
 
 class _Pieces:
-    """What is kept of a body that is read as a whole."""
+    """The pieces of a body that is read as a whole."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -151,7 +151,7 @@ class HTTPResponse(_Head):
     """Iterate it for the body's pieces as they arrive, or `read()` it whole.
 
     A body that ends too early raises `APIConnectionError`; it never looks finished. At its end
-    the connection is kept for the next call. Two threads that read it at the same time get an
+    the connection is free for the next call. Two threads that read it at the same time get an
     `LLMRouteError` (the second of them).
     """
 

@@ -69,7 +69,7 @@ if not hasattr(select, "poll"):  # Windows
             return self._select(0)
 
         def _select(self, seconds: float | None) -> bool:
-            # What failed to connect or broke is told among the exceptional ones.
+            # What failed to connect or broke is among the exceptional ones.
             return any(select.select(self._sockets, self._writing, self._sockets, seconds))
 
 

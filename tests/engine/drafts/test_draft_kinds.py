@@ -65,6 +65,7 @@ def test_both_kinds_draft(runner: Runner, slow: Path, looping: Path) -> None:
 def test_the_usage_tells_of_drafts(slow: Path) -> None:
     def usage(**load: Any) -> Any:
         load |= {"n_threads": 1}
+        llmroute.unload()
         return llmroute.text_completion(
             f"llamacpp/{slow}", "Once", max_tokens=100, temperature=0, model_kwargs=load
         ).usage

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from llmroute.engine.gguf import files
 from llmroute.engine.gguf.files import find_model, register_local_model, registered_options
 from llmroute.errors import NotFoundError
+from llmroute.runtime import Runtime, use
 
 
 @pytest.fixture
@@ -23,8 +23,9 @@ def models(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def no_aliases(monkeypatch):
-    monkeypatch.setattr(files, "_aliases", {})
+def no_aliases():
+    with use(Runtime()):
+        yield
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,15 @@ WRITTEN: list[tuple[str, str, str, str, list[tuple[str, str]]]] = [
     ("apriel", 'Hm\n[BEGIN FINAL RESPONSE]\nYes.\n[END FINAL RESPONSE]', "Yes.\n", "Hm", []),
     ("apriel", 'Hm\n<tool_calls>[{"name": "now", "arguments": {}, "id": "1"}]</tool_calls>', "", "Hm",
      [NOW]),
+    ("apriel", '<thinking>Hmm</thinking>\n<tool_calls>[{"name": "now", "arguments": {}}]</tool_calls>',
+     "", "Hmm", [NOW]),
+    ("minicpm", '<function name="get_weather"><param name="city"><![CDATA[<b>\n]]> </param>]]></param>'
+     '<param name="n">2</param></function>', "", "",
+     [("get_weather", '{"city": "<b>\\n]]> </param>", "n": 2}')]),
+    ("dsml", 'Look\n\n<｜DSML｜function_calls>\n<｜DSML｜invoke name="now">\n</｜DSML｜invoke>\n'
+     '</｜DSML｜function_calls></think>', "", "Look", [NOW]),
+    ("minimax-m3", ']<]minimax[>[<invoke name="get_weather">]<]minimax[>[<city>]<]minimax[>[</city>'
+     ']<]minimax[>[</invoke>', "", "", [("get_weather", '{"city": ""}')]),
     ("tool-calls-tag", '<tool_calls>\n{"name": "now", "arguments": {}}\n{"name": "now", "arguments":'
      ' {"a": 1}}\n</tool_calls>', "", "", [NOW, ("now", '{"a": 1}')]),
     ("gigachat", f'See.<|message_sep|>\n\nfunction call<|role_sep|>\n{{"name": "get_weather", '
@@ -221,7 +230,7 @@ def test_answers_as_families_write_them(
     is_open = (
         tags is not None and tags.end in text and not text.startswith((tags.begin, "<|channel"))
     )
-    is_open = is_open or (family == "apriel" and "Hm" in text)
+    is_open = is_open or (family == "apriel" and text.startswith("Hm"))
     options: dict[str, Any] = {"tags": tags, "open": is_open and family not in ("gpt-oss", "muse")}
     result = read_every_way(BY_NAME[family], text, **options)
     assert result == Read(content, calls, thinking=thinking)

@@ -47,14 +47,14 @@ def head(*lines: bytes, status: bytes = b"200 OK") -> bytes:
         "large",
     ],
 )
-def test_shapes(road: Road, script: list[bytes], body: bytes) -> None:
+def test_read_takes_every_legal_shape(road: Road, script: list[bytes], body: bytes) -> None:
     with ScriptedServer(script) as server:
         assert road.read(post(server.url)).body == body
         assert road.stream(post(server.url)).body == body
 
 
 @pytest.mark.parametrize("status", [200, 301, 400, 404, 429, 500, 503])
-def test_any_status_is_an_answer(road: Road, status: int) -> None:
+def test_open_gives_any_status_as_an_answer(road: Road, status: int) -> None:
     script = head(b"content-length: 2", b"X-Id: a", b"x-id: b", status=b"%d What" % status) + b"{}"
     with ScriptedServer([script]) as server:
         answer = road.read(post(server.url))
@@ -80,7 +80,7 @@ def _bare_deflate(data: bytes) -> bytes:
     ],
     ids=["gzip", "two-members", "x-gzip", "deflate", "bare-deflate", "identity"],
 )
-def test_packed_although_not_asked_for(road: Road, encoding: bytes, packed: bytes) -> None:
+def test_read_unpacks_what_was_not_asked_for(road: Road, encoding: bytes, packed: bytes) -> None:
     pieces = [packed[i : i + 1] for i in range(len(packed))]
     script = [
         head(b"content-encoding: " + encoding, b"transfer-encoding: chunked"),
@@ -101,7 +101,7 @@ def test_packed_although_not_asked_for(road: Road, encoding: bytes, packed: byte
     ],
     ids=["cut", "damaged", "unknown"],
 )
-def test_what_cannot_be_unpacked_is_an_error(road: Road, encoding: bytes, body: bytes) -> None:
+def test_read_refuses_what_it_cannot_unpack(road: Road, encoding: bytes, body: bytes) -> None:
     script = head(b"content-encoding: " + encoding, b"content-length: %d" % len(body)) + body
     with (
         ScriptedServer([script]) as server,
@@ -110,7 +110,7 @@ def test_what_cannot_be_unpacked_is_an_error(road: Road, encoding: bytes, body: 
         road.read(post(server.url))
 
 
-def test_events_arrive_one_by_one(road: Road) -> None:
+def test_stream_hands_out_pieces_as_they_arrive(road: Road) -> None:
     """A piece is handed out as soon as it is there, not when the body is complete."""
     script = [head(b"transfer-encoding: chunked"), chunked(EVENTS[0]), HOLD]
     with ScriptedServer(script) as server:
@@ -118,7 +118,7 @@ def test_events_arrive_one_by_one(road: Road) -> None:
         assert server.gone.wait(5)  # and the connection was dropped, for the server to notice
 
 
-def test_connections_are_used_again(road: Road) -> None:
+def test_open_uses_connections_again(road: Road) -> None:
     stream = [head(b"transfer-encoding: chunked"), *map(chunked, EVENTS), b"0\r\n\r\n"]
     with ScriptedServer(OK, stream, OK, stream) as server:
         for _ in range(10):
@@ -127,7 +127,7 @@ def test_connections_are_used_again(road: Road) -> None:
         assert server.connections == 1
 
 
-def test_a_stream_left_early_costs_only_its_own_connection(road: Road) -> None:
+def test_close_of_a_stream_costs_only_its_own_connection(road: Road) -> None:
     cut = [head(b"transfer-encoding: chunked"), chunked(b"1"), HOLD]
     with ScriptedServer(OK, cut, OK) as server:
         road.read(post(server.url))
@@ -146,7 +146,7 @@ def test_a_stream_left_early_costs_only_its_own_connection(road: Road) -> None:
     ],
     ids=["closed", "said-something", "announced"],
 )
-def test_a_connection_that_ended_while_idle_is_not_used(
+def test_open_uses_no_connection_that_ended_while_idle(
     direct: Road, first: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ScriptedServer(first, OK) as server:
@@ -177,7 +177,7 @@ def _until_dead(road: Road) -> None:
             return
 
 
-def test_the_request_as_the_server_sees_it(road: Road) -> None:
+def test_open_sends_the_request_as_the_call_says(road: Road) -> None:
     with ScriptedServer(OK) as server:
         road.read(post(f"{server.url}/v1/chat completions?a=b c&d=%20", b'{"a": 1}'))
     request = server.requests[0]
@@ -189,14 +189,14 @@ def test_the_request_as_the_server_sees_it(road: Road) -> None:
     assert request.body == b'{"a": 1}'
 
 
-def test_what_the_call_says_wins(road: Road) -> None:
+def test_open_prefers_the_headers_of_the_call(road: Road) -> None:
     with ScriptedServer(OK) as server:
         road.read(post(server.url, **{"user-agent": "mine", "accept": "text/event-stream"}))
     assert server.requests[0].headers["user-agent"] == "mine"
     assert server.requests[0].headers["accept"] == "text/event-stream"
 
 
-def test_a_password_in_the_url_is_sent_and_not_shown(road: Road) -> None:
+def test_open_sends_the_password_of_the_url(road: Road) -> None:
     with ScriptedServer(OK) as server:
         url = server.url.replace("http://", "http://me:pass%21@")
         call = post(url)
@@ -205,7 +205,7 @@ def test_a_password_in_the_url_is_sent_and_not_shown(road: Road) -> None:
     assert server.requests[0].headers["authorization"] == "Basic bWU6cGFzcyE="
 
 
-def test_a_large_body_is_sent_whole(road: Road) -> None:
+def test_open_sends_a_large_body_whole(road: Road) -> None:
     with ScriptedServer(OK) as server:
         body = bytes(range(256)) * 20_000
         road.read(post(server.url, body))

@@ -42,7 +42,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
         "upgrade",
     ],
 )
-def test_no_answer(road: Road, script: list[bytes]) -> None:
+def test_open_raises_without_an_answer(road: Road, script: list[bytes]) -> None:
     with ScriptedServer(script) as server:
         with pytest.raises(APIConnectionError, match="broke before the answer") as caught:
             road.read(post(server.url + "/v1?key=1"))
@@ -62,14 +62,14 @@ def test_no_answer(road: Road, script: list[bytes]) -> None:
     ],
     ids=["length", "reset", "chunked", "in-a-chunk", "damaged", "before-the-end"],
 )
-def test_a_body_that_ends_too_early_is_never_whole(road: Road, script: list[bytes]) -> None:
+def test_read_raises_for_a_body_that_ends_too_early(road: Road, script: list[bytes]) -> None:
     with ScriptedServer(script) as server:
         with pytest.raises(APIConnectionError, match="middle of the answer") as caught:
             road.read(post(server.url + "/v1?key=1"))
         _check(caught.value, server.url + "/v1")
 
 
-def test_what_came_before_the_fault_is_handed_out(road: Road) -> None:
+def test_stream_hands_out_what_came_before_the_fault(road: Road) -> None:
     came = Answer(0, {})
     with ScriptedServer([CHUNKED + chunked(b"hel", b"lo") + b"no number\r\n", CLOSE]) as server:
         with pytest.raises(APIConnectionError):
@@ -94,7 +94,9 @@ def _check(error: APIError, url: str) -> None:
     ],
     ids=["head", "first-piece", "next-piece", "total-head", "total-body"],
 )
-def test_limits(road: Road, script: list[bytes], limits: dict[str, float], name: str) -> None:
+def test_limits_name_themselves(
+    road: Road, script: list[bytes], limits: dict[str, float], name: str
+) -> None:
     with ScriptedServer(script) as server:
         with pytest.raises(APITimeoutError, match=rf"0\.1 seconds \(timeout: {name}\)") as caught:
             road.read(post(server.url), **limits)
@@ -102,7 +104,7 @@ def test_limits(road: Road, script: list[bytes], limits: dict[str, float], name:
         assert server.gone.wait(5)
 
 
-def test_the_deadline_holds_however_often_something_arrives(road: Road) -> None:
+def test_deadline_holds_however_often_something_arrives(road: Road) -> None:
     """A server that keeps sending must not outlast the total limit."""
     drip = [CHUNKED, *[chunked(b"x" * 1000)] * 100_000]
     with (
@@ -112,7 +114,7 @@ def test_the_deadline_holds_however_often_something_arrives(road: Road) -> None:
         road.read(post(server.url), total=0.1)
 
 
-def test_a_first_token_limit_of_the_head_is_not_begun_anew_by_the_body(road: Road) -> None:
+def test_first_token_does_not_begin_again_with_the_body(road: Road) -> None:
     with (
         ScriptedServer([CHUNKED, HOLD]) as server,
         pytest.raises(APITimeoutError, match="first_token"),
@@ -120,7 +122,7 @@ def test_a_first_token_limit_of_the_head_is_not_begun_anew_by_the_body(road: Roa
         road.read(post(server.url), first_token=0.05, idle=None)
 
 
-def test_connecting_takes_too_long(road: Road) -> None:
+def test_connect_limit_ends_a_silent_connect(road: Road) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         port = listener.getsockname()[1]
         # Linux takes one connection more than the backlog; nothing answers those after it.
@@ -134,7 +136,7 @@ def test_connecting_takes_too_long(road: Road) -> None:
             sock.close()
 
 
-def test_refused(road: Road) -> None:
+def test_open_names_a_port_that_refuses(road: Road) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(APIConnectionError, match=f"Nothing listens at 127.0.0.1:{port}") as caught:
@@ -143,7 +145,7 @@ def test_refused(road: Road) -> None:
     _check(caught.value, f"http://127.0.0.1:{port}/v1")
 
 
-def test_unknown_host(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_names_an_unknown_host(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object, **kwargs: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -163,7 +165,7 @@ def test_unknown_host(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["crlf", "lf", "nul", "unicode", "name"],
 )
-def test_illegal_headers_are_not_sent_and_not_shown(road: Road, headers: dict[str, str]) -> None:
+def test_open_neither_sends_nor_shows_illegal_headers(road: Road, headers: dict[str, str]) -> None:
     with ScriptedServer(OK) as server:
         with pytest.raises(BadRequestError, match=f"header '{next(iter(headers))}'") as caught:
             road.read(post(server.url, **headers))
@@ -187,13 +189,13 @@ def test_illegal_headers_are_not_sent_and_not_shown(road: Road, headers: dict[st
         "https://" + "a" * 64 + ".com",
     ],
 )
-def test_not_a_url(road: Road, url: str) -> None:
+def test_open_refuses_what_is_not_a_url(road: Road, url: str) -> None:
     with pytest.raises(BadRequestError, match="api_base"):
         road.read(post(url))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_tls(direct: Road, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tls_reuses_connections(direct: Road, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(PARTS / "localhost.pem"))
     tls_context.cache_clear()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -207,7 +209,7 @@ def test_tls(direct: Road, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     tls_context.cache_clear()
 
 
-def test_a_certificate_nobody_vouches_for(road: Road) -> None:
+def test_tls_refuses_an_untrusted_certificate(road: Road) -> None:
     tls_context.cache_clear()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(PARTS / "localhost.pem", PARTS / "localhost.key")
@@ -219,7 +221,7 @@ def test_a_certificate_nobody_vouches_for(road: Road) -> None:
     assert not server.requests
 
 
-def test_https_to_a_plain_server(road: Road) -> None:
+def test_tls_to_a_plain_server_is_an_error(road: Road) -> None:
     with (
         ScriptedServer([b"HTTP/1.1 400 Bad Request\r\n\r\n", CLOSE]) as server,
         pytest.raises(APIConnectionError, match="No connection to"),

@@ -105,7 +105,7 @@ CUTS = st.lists(st.integers(0, 2000), max_size=12)
 
 
 @given(answers(), CUTS)
-def test_legal_answers_are_understood_as_h11_does(
+def test_http1_understands_legal_answers_as_h11_does(
     answer: tuple[bytes, bool], cuts: list[int]
 ) -> None:
     data, closes = answer
@@ -115,7 +115,7 @@ def test_legal_answers_are_understood_as_h11_does(
 @given(
     answers(), CUTS, st.lists(st.tuples(st.integers(0, 2000), st.binary(max_size=3)), max_size=3)
 )
-def test_whatever_arrives_is_an_answer_or_a_broken_one(
+def test_http1_takes_whatever_arrives_as_an_answer_or_a_broken_one(
     answer: tuple[bytes, bool], cuts: list[int], changes: list[tuple[int, bytes]]
 ) -> None:
     """And where the network cuts it makes no difference."""
@@ -151,7 +151,7 @@ def test_whatever_arrives_is_an_answer_or_a_broken_one(
         b"cr: a\rb",
     ],
 )
-def test_unclear_heads_are_refused(head: bytes) -> None:
+def test_read_head_refuses_unclear_heads(head: bytes) -> None:
     with pytest.raises(BrokenAnswerError):
         ours([b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\nhello"], closes=True)
 
@@ -159,7 +159,7 @@ def test_unclear_heads_are_refused(head: bytes) -> None:
 @pytest.mark.parametrize(
     "size", [b"-1", b"+5", b"0x5", b"5 5", b"", b"1_0", b"g", b"f" * 17, b"5" + b";" * 20_000]
 )
-def test_unclear_chunk_sizes_are_refused(size: bytes) -> None:
+def test_piece_refuses_unclear_chunk_sizes(size: bytes) -> None:
     head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
     with pytest.raises(BrokenAnswerError):
         ours([head + size + b"\r\nhello\r\n0\r\n\r\n"], closes=True)
@@ -179,18 +179,18 @@ BOTH = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\
     ],
     ids=["plain", "close", "old", "more", "both-framings"],
 )
-def test_when_a_connection_may_be_used_again(head: bytes, reusable: bool) -> None:
+def test_renew_says_when_a_connection_may_be_used_again(head: bytes, reusable: bool) -> None:
     assert ours([head], closes=False)[3] is reusable
 
 
-def test_a_request() -> None:
+def test_request_gives_its_bytes() -> None:
     headers = {"host": "x", "content-length": "2"}
     data = HTTP1().request("POST", "/v1?a=b", headers, b"{}")
     assert data == b"POST /v1?a=b HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}"
 
 
 @given(st.dictionaries(st.text(max_size=5), st.text(max_size=8), max_size=3))
-def test_no_header_can_end_its_line(headers: dict[str, str]) -> None:
+def test_request_lets_no_header_end_its_line(headers: dict[str, str]) -> None:
     try:
         data = HTTP1().request("POST", "/", headers, b"")
     except IllegalHeaderError:
@@ -200,6 +200,6 @@ def test_no_header_can_end_its_line(headers: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("target", ["/a b", "/a\r\nx: y", "/ü", ""])
-def test_no_path_can_end_its_line(target: str) -> None:
+def test_request_lets_no_path_end_its_line(target: str) -> None:
     with pytest.raises(IllegalHeaderError):
         HTTP1().request("POST", target, {"host": "x"}, b"")

@@ -31,7 +31,7 @@ def _answer(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, json={"asked": json.loads(request.content)})
 
 
-def test_a_mocked_client() -> None:
+def test_client_may_be_a_mock() -> None:
     with httpx.Client(transport=httpx.MockTransport(_answer)) as client:
         transport = HTTPTransport(client)
         assert transport.open(post("http://any/v1"), limits()).read() == b'{"asked":{}}'
@@ -41,7 +41,7 @@ def test_a_mocked_client() -> None:
             transport.open(post("http://any/broken"), limits())
 
 
-def test_a_mocked_async_client() -> None:
+def test_async_client_may_be_a_mock() -> None:
     async def run() -> None:
         async with httpx.AsyncClient(transport=httpx.MockTransport(_answer)) as client:
             transport = AsyncHTTPTransport(client)
@@ -53,7 +53,7 @@ def test_a_mocked_async_client() -> None:
     asyncio.run(run())
 
 
-def test_the_callers_client_stays_open_and_a_closed_one_is_told() -> None:
+def test_client_of_the_caller_stays_open_and_a_closed_one_is_refused() -> None:
     with ScriptedServer(OK) as server, httpx.Client() as client:
         HTTPTransport(client).open(post(server.url), limits()).read()
         HTTPTransport(client).close()
@@ -65,7 +65,7 @@ def test_the_callers_client_stays_open_and_a_closed_one_is_told() -> None:
 
 @pytest.mark.parametrize("name", ["sync", "async"])
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-def test_a_proxy_of_the_environment(
+def test_proxy_of_the_environment_is_called(
     name: str, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ScriptedServer(OK) as proxy:
@@ -78,9 +78,7 @@ def test_a_proxy_of_the_environment(
 
 
 @pytest.mark.parametrize("name", ["sync", "async"])
-def test_a_proxy_that_is_not_there_is_thought_of(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_proxy_that_refuses_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     for road in open_road(name):
         with pytest.raises(APIConnectionError, match="through the proxy set in HTTP_PROXY"):
@@ -88,7 +86,7 @@ def test_a_proxy_that_is_not_there_is_thought_of(
 
 
 @pytest.mark.parametrize("name", ["sync", "async"])
-def test_no_proxy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_goes_straight(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with ScriptedServer(OK) as proxy, ScriptedServer(OK) as server:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "example.com, 127.0.0.1")
@@ -164,9 +162,11 @@ def test_client_of_another_loop_is_a_typed_error() -> None:
 @pytest.mark.parametrize(
     "line", [b"x-key secret-key: 1", b"secret-key", b"content-length: secret-key"]
 )
-def test_what_a_server_sent_is_not_quoted(line: bytes, road: Road) -> None:
+def test_errors_quote_nothing_a_server_sent(line: bytes, road: Road) -> None:
     script = [b"HTTP/1.1 200 OK\r\n" + line + b"\r\n\r\n", CLOSE]
-    with ScriptedServer(script) as server:
-        with pytest.raises(APIConnectionError) as caught:
-            road.read(post(server.url))
-        assert "secret-key" not in "".join(traceback.format_exception(caught.value))
+    with ScriptedServer(script) as server, pytest.raises(APIConnectionError) as caught:
+        road.read(post(server.url))
+    chain: list[BaseException | None] = [caught.value]
+    while (error := chain.pop()) is not None:
+        assert "secret-key" not in "".join(traceback.format_exception(error))
+        chain = [error.__cause__ or error.__context__]

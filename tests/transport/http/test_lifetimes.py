@@ -30,7 +30,7 @@ async def _ask(transport: AsyncHTTPTransport, url: str) -> bytes:
     return await response.read()
 
 
-def test_many_event_loops_one_after_the_other() -> None:
+def test_loops_one_after_the_other_leave_nothing_behind() -> None:
     """Each loop has its own connections and leaves none behind."""
     transport = AsyncHTTPTransport()
     with ScriptedServer(OK) as server:
@@ -46,7 +46,7 @@ def test_many_event_loops_one_after_the_other() -> None:
         assert not transport._direct._by_loop._kept
 
 
-def test_event_loops_in_threads_at_the_same_time() -> None:
+def test_loops_in_threads_have_connections_of_their_own() -> None:
     transport = AsyncHTTPTransport()
     with ScriptedServer(OK) as server:
 
@@ -60,7 +60,7 @@ def test_event_loops_in_threads_at_the_same_time() -> None:
         assert not transport._direct._by_loop._kept
 
 
-def test_a_loop_that_ends_in_the_middle_of_a_stream_closes_it() -> None:
+def test_loop_that_ends_closes_its_streams() -> None:
     transport = AsyncHTTPTransport()
     left_open = []
     with ScriptedServer(BEGUN) as server:
@@ -75,7 +75,7 @@ def test_a_loop_that_ends_in_the_middle_of_a_stream_closes_it() -> None:
     gc.collect()
 
 
-def test_a_loop_that_was_never_shut_down_is_forgotten() -> None:
+def test_loop_that_was_never_shut_down_is_forgotten() -> None:
     transport = AsyncHTTPTransport()
     with ScriptedServer([*OK]) as server:
         loop = asyncio.new_event_loop()
@@ -87,7 +87,7 @@ def test_a_loop_that_was_never_shut_down_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize("script", [[HOLD], BEGUN], ids=["head", "body"])
-def test_a_cancelled_task_drops_its_connection(script: list[bytes]) -> None:
+def test_cancelled_task_closes_its_own_connection(script: list[bytes]) -> None:
     transport = AsyncHTTPTransport()
     with ScriptedServer(script) as server:
 
@@ -102,7 +102,7 @@ def test_a_cancelled_task_drops_its_connection(script: list[bytes]) -> None:
         asyncio.run(cancel())
 
 
-def test_a_closed_async_stream_wakes_its_reader() -> None:
+def test_aclose_wakes_the_reader() -> None:
     transport = AsyncHTTPTransport()
     with ScriptedServer(BEGUN) as server:
 
@@ -120,7 +120,7 @@ def test_a_closed_async_stream_wakes_its_reader() -> None:
         asyncio.run(run())
 
 
-def test_a_stream_that_is_left_and_forgotten_is_closed() -> None:
+def test_stream_that_is_left_and_forgotten_is_closed() -> None:
     transport = HTTPTransport()
     with ScriptedServer(BEGUN) as server:
         for piece in transport.open(post(server.url), limits()):
@@ -130,7 +130,7 @@ def test_a_stream_that_is_left_and_forgotten_is_closed() -> None:
         assert server.gone.wait(5)
 
 
-def test_an_async_stream_that_is_left_and_forgotten_is_closed() -> None:
+def test_async_stream_that_is_left_and_forgotten_is_closed() -> None:
     transport = AsyncHTTPTransport()
     with ScriptedServer(BEGUN) as server:
 
@@ -144,7 +144,7 @@ def test_an_async_stream_that_is_left_and_forgotten_is_closed() -> None:
         asyncio.run(run())
 
 
-def test_closing_from_another_thread_wakes_the_reader() -> None:
+def test_close_from_another_thread_wakes_the_reader_of_a_stream() -> None:
     transport = HTTPTransport()
     with ScriptedServer(BEGUN) as server:
         response = transport.open(post(server.url), limits())
@@ -159,7 +159,7 @@ def test_closing_from_another_thread_wakes_the_reader() -> None:
             next(response)
 
 
-def test_threads_share_the_pool_and_never_a_connection() -> None:
+def test_pool_gives_no_connection_to_two_threads() -> None:
     transport = HTTPTransport()
 
     def work(number: int) -> None:
@@ -175,7 +175,7 @@ def test_threads_share_the_pool_and_never_a_connection() -> None:
         transport.close()
 
 
-def test_idle_connections_are_closed_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pool_closes_idle_connections_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     road = SyncRoad()
     with ScriptedServer(OK) as server:
         monkeypatch.setattr(pool, "KEEP_SECONDS", 0.0)
@@ -185,7 +185,7 @@ def test_idle_connections_are_closed_after_a_while(monkeypatch: pytest.MonkeyPat
         road.close()
 
 
-def test_only_so_many_idle_connections_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pool_holds_only_so_many_idle_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "KEEP_IDLE", 2)
     transport = HTTPTransport()
     with ScriptedServer(OK) as server:
@@ -199,7 +199,7 @@ def test_only_so_many_idle_connections_are_kept(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_child_uses_connections_of_its_own() -> None:
+def test_forked_child_opens_connections_of_its_own() -> None:
     transport = HTTPTransport()
     with ScriptedServer(OK) as server:
         transport.open(post(server.url), limits()).read()

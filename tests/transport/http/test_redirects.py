@@ -15,7 +15,7 @@ def moved(status: int, location: str) -> list[bytes]:
 
 @pytest.mark.parametrize("status", [307, 308])
 @pytest.mark.parametrize("absolute", [False, True], ids=["relative", "absolute"])
-def test_followed_on_the_same_server(road: Road, status: int, absolute: bool) -> None:
+def test_redirect_is_followed_on_the_same_server(road: Road, status: int, absolute: bool) -> None:
     server = ScriptedServer(OK)
     base = server.url if absolute else ""
     server._answers.insert(0, moved(status, f"{base}/v1/chat/"))
@@ -41,7 +41,7 @@ def test_followed_on_the_same_server(road: Road, status: int, absolute: bool) ->
     ],
     ids=["host", "scheme", "port", "no-scheme", "ftp"],
 )
-def test_never_followed_to_another_server(road: Road, location: str) -> None:
+def test_redirect_is_never_followed_to_another_server(road: Road, location: str) -> None:
     with ScriptedServer(OK) as other:
         server = ScriptedServer(OK)
         server._answers.insert(0, moved(307, location.format(port=server.port, other=other.port)))
@@ -52,19 +52,19 @@ def test_never_followed_to_another_server(road: Road, location: str) -> None:
             assert not other.requests
 
 
-def test_not_followed_to_nowhere(direct: Road) -> None:
+def test_redirect_to_nowhere_is_not_followed(direct: Road) -> None:
     with ScriptedServer(moved(307, "http://[x")) as server:
         assert direct.read(post(server.url)).status == 307
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 304])
-def test_others_are_handed_to_the_caller(road: Road, status: int) -> None:
+def test_redirect_of_another_kind_is_an_answer(road: Road, status: int) -> None:
     with ScriptedServer(moved(status, "/elsewhere")) as server:
         assert road.read(post(server.url)).status == status
         assert len(server.requests) == 1
 
 
-def test_no_endless_circle(road: Road) -> None:
+def test_redirect_circle_ends(road: Road) -> None:
     with ScriptedServer(moved(307, "/again")) as server:
         assert road.read(post(server.url)).status == 307
         assert len(server.requests) == 4

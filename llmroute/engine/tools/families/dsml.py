@@ -34,6 +34,7 @@ def _syntax(section: str) -> Syntax:
             "</｜DSML｜parameter>\n",
             text=("", ""),
         ),
+        calls_in_thinking=True,
     )
 
 

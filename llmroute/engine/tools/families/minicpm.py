@@ -1,4 +1,4 @@
-"""MiniCPM 5: arguments in tags, without a section around them."""
+"""MiniCPM 5: arguments in tags, without a section around them; texts of several lines in CDATA."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ MINICPM = Family(
                 key_tag_end=">",
                 value_end="</param>",
                 call_end="</function>",
+                quotes=("<![CDATA[", "]]>"),
             )
         ),
         before='<function name="{name}">',

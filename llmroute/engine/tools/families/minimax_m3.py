@@ -18,6 +18,8 @@ _SECTION, _CALL = f"{_MARK}<tool_call>", f'{_MARK}<invoke name="'
 _CALL_END, _SECTION_END = f"{_MARK}</invoke>", f"{_MARK}</tool_call>"
 _TAG = re.compile(r"[^<>\s]*")
 _MAX_DEPTH = 100
+_EMPTY = {frozenset({"array"}): "[]", frozenset({"object"}): "{}"}
+"""What an element without anything in it is."""
 
 
 @dataclass(slots=True)
@@ -77,8 +79,8 @@ def _json_of(element: _Element, schema: Any, root: Any) -> str:
     types = types_of(schema, root)
     if not element.children:
         text = "".join(element.texts)
-        if types == frozenset({"array"}) and not text.strip():
-            return "[]"
+        if not text.strip() and types in _EMPTY:
+            return _EMPTY[types]
         return as_json(text, types)
     if all(child.key == "item" for child in element.children) and (
         types is None or "array" in types
