@@ -21,8 +21,8 @@ from .sequence_store import SequenceStore
 from .sequences import Sequences
 
 _PREFILL_SHARE = 4
-"""While answers are being decoded, prompts get at most one part in so many of a step's batch, so
-that the answers keep coming."""
+"""While answers are being decoded, prompts get at most a step's batch divided by this, so that the
+answers keep coming."""
 
 
 class Scheduler:

@@ -54,7 +54,7 @@ def handler_names() -> list[str]:
 def template_of(load: Mapping[str, Any]) -> str | None:
     """The template that `chat_handler_name` stands for; `None` for the model's own.
 
-    Raises `BadRequestError` for a name that there is not.
+    Raises `BadRequestError` for an unknown name.
     """
     name = load.get("chat_handler_name")
     if name is None:
