@@ -65,7 +65,7 @@ class Common(TypedDict):
     allow_missing_finish_reason: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prepared:
     """The checked arguments of a call; its own function makes the request of them."""
 

@@ -6,8 +6,9 @@ variables and goes to the provider's own host; a key the caller passes goes wher
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .deployments import Deployment, origin, shown, shown_server, split_model
@@ -35,37 +36,35 @@ def resolve(
     provider = get_provider(prefix, model)
     if not name:
         raise BadRequestError(f"The model string {model!r} has no model name.", model=model)
-    base, ours = _base(provider, api_base, model, environ)
-    api_key = (api_key or "").strip()  # one that was read from a file often ends in a line end
-    if not api_key:  # what a variable that is not set often comes to
-        api_key = _key(provider, ours or provider.key_to_any_host, base, environ)
-    needs_key = provider.key_required and bool(provider.key_env)
-    if api_key is None and needs_key and base and ours:
-        raise AuthenticationError(
-            f"{prefix}/ needs an API key: set the {' or '.join(provider.key_env)} environment "
-            "variable, or pass api_key=.",
+    base = _base(provider, api_base, model, environ)
+    key = (api_key or "").strip()  # one that was read from a file often ends in a line end
+    if not key and base is not None:  # what a variable that is not set often comes to
+        key = _key(provider, base, model, environ) or ""
+    if model_kwargs:
+        return Deployment(
             provider=prefix,
-            model=model,
-            url=shown(base),
+            model=name,
+            api_base=base,
+            api_key=key or None,
+            model_kwargs=dict(model_kwargs),
         )
-    return Deployment(
-        provider=prefix,
-        model=name,
-        api_base=base,
-        api_key=api_key,
-        model_kwargs=dict(model_kwargs or {}),
-    )
+    return _deployment(prefix, name, base, key or None)
+
+
+@functools.lru_cache(maxsize=64)
+def _deployment(prefix: str, name: str, base: str | None, key: str | None) -> Deployment:
+    # Remembered, as making one is a tenth of what a call costs before it is sent.
+    return Deployment(provider=prefix, model=name, api_base=base, api_key=key)
 
 
 def _base(
     provider: Provider, api_base: str | None, model: str, environ: Mapping[str, str]
-) -> tuple[str | None, bool]:
-    """The base URL, and whether it is the provider's own or that of its own variable."""
-    own = [url for url in (_first(provider.base_env, environ), provider.base_url) if url]
-    base = api_base or (own[0] if own else None)
+) -> str | None:
+    """The base URL; `None` for a model in this process."""
+    base = api_base or next(_own(provider, environ), None)
     if base is None:
         if provider.runs_here:
-            return None, True
+            return None
         named = f" or set {provider.base_env[0]}" if provider.base_env else ""
         raise BadRequestError(
             f"{provider.name}/ has no URL of its own: pass api_base={named}.",
@@ -81,13 +80,29 @@ def _base(
             provider=provider.name,
             model=model,
         )
-    return base, any(origin(base) == origin(url) for url in own)
+    return base
 
 
-def _key(
-    provider: Provider, to_this_host: bool, base: str | None, environ: Mapping[str, str]
-) -> str | None:
-    return _first(provider.key_env, environ) if to_this_host and base is not None else None
+def _own(provider: Provider, environ: Mapping[str, str]) -> Iterator[str]:
+    """The provider's own base URLs: of its variable, and by default."""
+    yield from filter(None, (_first(provider.base_env, environ), provider.base_url))
+
+
+def _key(provider: Provider, base: str, model: str, environ: Mapping[str, str]) -> str | None:
+    """The key of the provider's variables, for its own host only unless it goes anywhere."""
+    ours = any(origin(base) == origin(url) for url in _own(provider, environ))
+    found = None
+    if ours or provider.key_to_any_host:
+        found = _first(provider.key_env, environ)
+    if found is None and ours and provider.key_required and provider.key_env:
+        raise AuthenticationError(
+            f"{provider.name}/ needs an API key: set the {' or '.join(provider.key_env)} "
+            "environment variable, or pass api_key=.",
+            provider=provider.name,
+            model=model,
+            url=shown(base),
+        )
+    return found
 
 
 def _first(names: Sequence[str], environ: Mapping[str, str]) -> str | None:

@@ -31,7 +31,7 @@ from .streams import AsIs, AsyncStream, Stream, StreamState
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job(Generic[AnswerT, ChunkT]):
     """A request, where it may go, and how long and how often to try."""
 
