@@ -1,0 +1,314 @@
+"""Answers of Anthropic's Messages API, whole and streamed, in OpenAI's shape.
+
+Written from https://platform.claude.com/docs/en/api/messages and
+https://platform.claude.com/docs/en/build-with-claude/streaming (2026-11-28).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from ..errors import APIResponseValidationError
+from ..sse import Event
+from ..types.chat import ChatCompletion
+from ..types.chat_chunk import ChatCompletionChunk
+from ..types.request import JSON, Request
+from .conversation import PROVIDER_CONTENT, Call, Part, text_of
+from .failures import decode, stream_error
+
+FORMAT = "anthropic"
+"""What `provider_content` calls the content blocks of this protocol."""
+
+FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+    # Both ask the client to send the conversation again as it is: nothing was cut, nothing failed.
+    "pause_turn": "stop",
+    "compaction": "stop",
+}
+_SERVER_SIDE = ("id", "name")
+
+
+def completion(payload: Mapping[str, JSON], request: Request) -> ChatCompletion:
+    """The whole answer. Raises `APIResponseValidationError` for what is no message."""
+    blocks = payload.get("content")
+    if not isinstance(blocks, list) or not all(isinstance(block, Mapping) for block in blocks):
+        raise APIResponseValidationError(
+            "The answer of Anthropic has no content.", model=request.model, body=payload
+        )
+    choice: dict[str, JSON] = {"index": 0, "message": message(blocks)}
+    choice.update(finish(payload.get("stop_reason"), payload.get("stop_sequence")))
+    answer: dict[str, JSON] = {
+        "id": payload.get("id") or f"chatcmpl-{request.call_id}",
+        "created": request.created,
+        "model": payload.get("model") or request.model,
+        "choices": [choice],
+    }
+    if (counts := usage(payload.get("usage"))) is not None:
+        answer["usage"] = counts
+    answer.update(_beside(payload))
+    return ChatCompletion.model_validate(answer)
+
+
+def message(blocks: Sequence[Mapping[str, JSON]]) -> dict[str, JSON]:
+    """What the blocks say as OpenAI's message, with the blocks themselves beside it."""
+    said: dict[str, JSON] = {"role": "assistant", "content": _text(blocks)}
+    if thought := "".join(str(b.get("thinking") or "") for b in blocks):
+        said["reasoning_content"] = thought
+    if calls := [_call(block) for block in blocks if block.get("type") == "tool_use"]:
+        said["tool_calls"] = calls
+    if notes := list(_annotations(blocks)):
+        said["annotations"] = notes
+    return {**said, **native(blocks)}
+
+
+def native(blocks: Sequence[Mapping[str, JSON]]) -> dict[str, JSON]:
+    """The fields that carry the blocks back, byte for byte, in the next turn."""
+    kept: dict[str, JSON] = {PROVIDER_CONTENT: {"format": FORMAT, "blocks": list(blocks)}}
+    thoughts = [b for b in blocks if b.get("type") in ("thinking", "redacted_thinking")]
+    return {**kept, "thinking_blocks": thoughts} if thoughts else kept
+
+
+def says_the_same(blocks: JSON, parts: Sequence[Part]) -> bool:
+    """Whether the blocks of an answer say what its message says now."""
+    if not isinstance(blocks, list) or not all(isinstance(block, Mapping) for block in blocks):
+        return False
+    theirs = [(b.get("id"), b.get("name"), b.get("input")) for b in blocks if _is_call(b)]
+    ours = [(part.id, part.name, part.parsed()) for part in parts if isinstance(part, Call)]
+    return (_text(blocks) or "") == text_of(parts) and theirs == ours
+
+
+def finish(reason: JSON, sequence: JSON = None) -> dict[str, JSON]:
+    """The fields of a choice that say why it ended."""
+    if not isinstance(reason, str):
+        return {"finish_reason": None}
+    said: dict[str, JSON] = {
+        "finish_reason": FINISH_REASONS.get(reason),
+        "native_finish_reason": reason,
+    }
+    return said if sequence is None else {**said, "stop_sequence": sequence}
+
+
+def usage(counts: JSON) -> dict[str, JSON] | None:
+    """Token counts as OpenAI has them: the prompt's include those read from and put into a cache.
+
+    Anthropic counts the three apart. `None` where it did not count.
+    """
+    if not isinstance(counts, Mapping):
+        return None
+    fresh, written = counts.get("input_tokens"), counts.get("output_tokens")
+    if not isinstance(fresh, int) or not isinstance(written, int):
+        return None
+    read = counts.get("cache_read_input_tokens") or 0
+    stored = counts.get("cache_creation_input_tokens") or 0
+    prompt = fresh + read + stored
+    details = {"cached_tokens": read, "cache_write_tokens": stored}
+    answer: dict[str, JSON] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": written,
+        "total_tokens": prompt + written,
+        "prompt_tokens_details": details,
+    }
+    thought = (counts.get("output_tokens_details") or {}).get("thinking_tokens")
+    if isinstance(thought, int):
+        answer["completion_tokens_details"] = {"reasoning_tokens": thought}
+    beside = {k: v for k, v in counts.items() if k not in ("input_tokens", "output_tokens")}
+    return {**beside, **answer}
+
+
+def _text(blocks: Sequence[Mapping[str, JSON]]) -> str | None:
+    texts = [str(b.get("text") or "") for b in blocks if b.get("type") == "text"]
+    return "".join(texts) if texts else None
+
+
+def _is_call(block: Mapping[str, JSON]) -> bool:
+    return block.get("type") == "tool_use"
+
+
+def _call(block: Mapping[str, JSON]) -> dict[str, JSON]:
+    function = {"name": str(block.get("name")), "arguments": to_json(block.get("input")).decode()}
+    return {"id": str(block.get("id")), "type": "function", "function": function}
+
+
+def _annotations(blocks: Sequence[Mapping[str, JSON]]) -> Iterator[dict[str, JSON]]:
+    """The pages that a text cites, for the characters of the text block that cites them."""
+    start = 0
+    for block in blocks:
+        if block.get("type") != "text":
+            continue
+        end = start + len(str(block.get("text") or ""))
+        for citation in block.get("citations") or ():
+            if isinstance(citation, Mapping) and citation.get("url"):
+                yield _citation(citation, start, end)
+        start = end
+
+
+def _citation(citation: Mapping[str, JSON], start: int, end: int) -> dict[str, JSON]:
+    page = {"url": citation["url"], "title": citation.get("title") or "", "start_index": start}
+    return {"type": "url_citation", "url_citation": {**page, "end_index": end}}
+
+
+def _beside(payload: Mapping[str, JSON]) -> dict[str, JSON]:
+    """What else the answer says, such as `container` and `context_management`."""
+    ours = ("content", "id", "model", "role", "stop_reason", "stop_sequence", "type", "usage")
+    return {k: v for k, v in payload.items() if k not in ours and v is not None}
+
+
+class AnthropicDecoder:
+    """Decodes one stream; see `Decoder`.
+
+    The finish reason is given with `message_stop`, the protocol's own end, and not before: a stream
+    that breaks off just before it is not whole.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.done = False
+        """Whether `message_stop` has come."""
+        self._request = request
+        self._message: dict[str, JSON] = {}
+        self._usage: dict[str, JSON] = {}
+        self._blocks: dict[int, dict[str, JSON]] = {}
+        self._json: dict[int, list[str]] = {}
+        self._calls: dict[int, int] = {}
+        self._text = 0
+
+    def feed(self, event: Event) -> Sequence[ChatCompletionChunk]:
+        """The chunks of one event. Raises `APIError` for an error event."""
+        if self.done or not event.data.strip():
+            return ()
+        payload = self._payload(event)
+        match payload.get("type"):
+            case "message_start":
+                return self._start(payload.get("message"))
+            case "content_block_start":
+                return self._block(payload)
+            case "content_block_delta":
+                return self._delta(payload)
+            case "content_block_stop":
+                self._close(payload.get("index"))
+            case "message_delta":
+                self._message.update(payload.get("delta") or {})
+                self._message.update(_beside({**payload, "delta": None}))
+                self._usage.update(payload.get("usage") or {})
+            case "message_stop":
+                return self._end()
+        return ()
+
+    def _payload(self, event: Event) -> Mapping[str, JSON]:
+        try:
+            payload = from_json(event.data)
+        except ValueError:
+            payload = None
+        error = stream_error(payload)
+        if error is not None:
+            raise error
+        if not isinstance(payload, Mapping):
+            raise APIResponseValidationError(
+                "An event of Anthropic's stream is not a JSON object.",
+                model=self._request.model,
+                body=decode(event.data),
+            )
+        return payload
+
+    def _start(self, message: JSON) -> Sequence[ChatCompletionChunk]:
+        self._message = dict(message) if isinstance(message, Mapping) else {}
+        self._usage = dict(self._message.get("usage") or {})
+        return (self._chunk({"role": "assistant", "content": ""}),)
+
+    def _block(self, payload: Mapping[str, JSON]) -> Sequence[ChatCompletionChunk]:
+        index, block = payload.get("index"), payload.get("content_block")
+        if not isinstance(index, int) or not isinstance(block, Mapping):
+            return ()
+        self._blocks[index] = dict(block)
+        if block.get("type") == "text" and block.get("text"):
+            return (self._chunk({"content": block["text"]}),)
+        if block.get("type") == "thinking" and block.get("thinking"):
+            return (self._chunk({"reasoning_content": block["thinking"]}),)
+        if not _is_call(block):
+            return ()
+        number = self._calls[index] = len(self._calls)
+        function = {"name": str(block.get("name")), "arguments": ""}
+        call = {"index": number, "id": block.get("id"), "type": "function", "function": function}
+        return (self._chunk({"tool_calls": [call]}),)
+
+    def _delta(self, payload: Mapping[str, JSON]) -> Sequence[ChatCompletionChunk]:
+        index, delta = payload.get("index"), payload.get("delta")
+        if not isinstance(index, int) or not isinstance(delta, Mapping):
+            return ()
+        block = self._blocks.setdefault(index, {})
+        match delta:
+            case {"type": "text_delta", "text": str(text)}:
+                block["text"] = str(block.get("text") or "") + text
+                return (self._chunk({"content": text}),)
+            case {"type": "thinking_delta", "thinking": str(text)}:
+                block["thinking"] = str(block.get("thinking") or "") + text
+                return (self._chunk({"reasoning_content": text}),)
+            case {"type": "input_json_delta", "partial_json": str(piece)}:
+                return self._arguments(index, piece)
+            case {"type": "citations_delta", "citation": citation}:
+                block["citations"] = [*(block.get("citations") or ()), citation]
+            case _:
+                _merge(block, delta)
+        return ()
+
+    def _arguments(self, index: int, piece: str) -> Sequence[ChatCompletionChunk]:
+        self._json.setdefault(index, []).append(piece)
+        number = self._calls.get(index)
+        if number is None or not piece:  # a tool that Anthropic runs itself
+            return ()
+        call = {"index": number, "function": {"arguments": piece}}
+        return (self._chunk({"tool_calls": [call]}),)
+
+    def _close(self, index: JSON) -> None:
+        pieces = self._json.pop(index, None) if isinstance(index, int) else None
+        if pieces is None or not (text := "".join(pieces)):
+            return
+        try:
+            self._blocks[index]["input"] = from_json(text)
+        except ValueError:  # cut by the limit of tokens: kept as it was written
+            self._blocks[index]["input"] = text
+
+    def _end(self) -> Sequence[ChatCompletionChunk]:
+        self.done = True
+        blocks = [block for _, block in sorted(self._blocks.items())]
+        delta = native(blocks)
+        if notes := list(_annotations(blocks)):
+            delta["annotations"] = notes
+        ending = finish(self._message.get("stop_reason"), self._message.get("stop_sequence"))
+        chunks = [self._chunk(delta, ending, _beside(self._message))]
+        if (counts := usage(self._usage)) is not None:
+            chunks.append(self._chunk(None, beside={"usage": counts}))
+        return chunks
+
+    def _chunk(
+        self,
+        delta: Mapping[str, JSON] | None,
+        ending: Mapping[str, JSON] | None = None,
+        beside: Mapping[str, JSON] | None = None,
+    ) -> ChatCompletionChunk:
+        choices = [] if delta is None else [{"index": 0, "delta": delta, **(ending or {})}]
+        return ChatCompletionChunk.model_validate(
+            {
+                **(beside or {}),
+                "id": self._message.get("id") or f"chatcmpl-{self._request.call_id}",
+                "created": self._request.created,
+                "model": self._message.get("model") or self._request.model,
+                "choices": choices,
+            }
+        )
+
+
+def _merge(block: dict[str, JSON], delta: Mapping[str, Any]) -> None:
+    """A delta of another type, such as a signature's: texts go on, the rest is set."""
+    for key, value in delta.items():
+        old = block.get(key)
+        if key == "type":
+            continue
+        block[key] = old + value if isinstance(old, str) and isinstance(value, str) else value
