@@ -19,7 +19,7 @@ from . import anthropic_answer, anthropic_request
 from .anthropic_answer import AnthropicDecoder
 from .base import HTTPCall, Provider
 from .failures import decode, status_error, stream_error
-from .openai_like import _encode as encode
+from .openai_like import encode
 from .params import select_params
 
 VERSION = "2023-06-01"

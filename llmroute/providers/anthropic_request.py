@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..errors import BadRequestError, NotFoundError, UnsupportedOperationError
-from ..registry import get_model_info
+from ..errors import BadRequestError, UnsupportedOperationError
+from ..registry import find_model_info
 from ..types.chat_request import ChatRequest
 from ..types.request import JSON
 from .anthropic_answer import FORMAT, says_the_same
@@ -326,7 +326,5 @@ def _user(params: dict[str, JSON]) -> None:
 
 
 def _registry_limit(model: str) -> int | None:
-    try:
-        return get_model_info(model).max_output_tokens
-    except NotFoundError:
-        return None
+    info = find_model_info(model)
+    return None if info is None else info.max_output_tokens
