@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from ..chunks import Decoder
 from ..errors import APIResponseValidationError
 from ..sse import Event
 from ..types.chat import ChatCompletion
@@ -161,7 +162,7 @@ def _beside(payload: Mapping[str, JSON]) -> dict[str, JSON]:
     return {k: v for k, v in payload.items() if k not in ours and v is not None}
 
 
-class AnthropicDecoder:
+class AnthropicDecoder(Decoder[Event]):
     """Decodes one stream; see `Decoder`.
 
     The finish reason is given with `message_stop`, the protocol's own end, and not before: a stream
