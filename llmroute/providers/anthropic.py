@@ -6,21 +6,25 @@ Facts from https://platform.claude.com/docs/en/api/overview (2026-11-28).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from pydantic_core import from_json
 
+from ..chunks import assembled
 from ..deployments import Deployment
 from ..errors import APIError, APIResponseValidationError, ServiceUnavailableError
+from ..sse import Event, SSEDecoder, is_event_stream
 from ..types.call_info import Answer
 from ..types.chat_request import ChatRequest
 from ..types.request import JSON, Request
 from . import anthropic_answer, anthropic_request
 from .anthropic_answer import AnthropicDecoder
-from .base import HTTPCall, Provider
+from .base import Decoder, HTTPCall, Provider
 from .failures import decode, status_error, stream_error
 from .openai_like import encode
 from .params import select_params
+from .text_bridge import chat_request, text_answer, text_decoder
 
 VERSION = "2023-06-01"
 """The version of the API; the newest since 2023."""
@@ -87,11 +91,12 @@ class Anthropic(Provider):
     base_env = ("ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL")
     key_env = ("ANTHROPIC_API_KEY",)
     key_required = True
-    operations = ("chat",)
+    operations = ("chat", "text")
     extra_params = EXTRA_PARAMS
 
     def build(self, request: Request, deployment: Deployment) -> HTTPCall:
         """The call to `/v1/messages`."""
+        request = chat_request(request)
         body, dropped = messages_body(request, deployment, self.name)
         body = {"model": deployment.model, **body}
         if request.stream:
@@ -106,12 +111,12 @@ class Anthropic(Provider):
         )
 
     def parse(self, body: bytes, request: Request) -> Answer:
-        """The answer as a `ChatCompletion`."""
-        return parse_message(body, request)
+        """The answer in OpenAI's shape."""
+        return text_answer(parse_message(body, request), request)
 
-    def decoder(self, request: Request) -> AnthropicDecoder:
+    def decoder(self, request: Request) -> Decoder[Event]:
         """A decoder for one stream."""
-        return AnthropicDecoder(request)
+        return text_decoder(AnthropicDecoder(request), request)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:
         """The error an answer stands for; 529 says that the API is overloaded."""
@@ -132,7 +137,14 @@ def messages_body(
 
 
 def parse_message(body: bytes, request: Request) -> Answer:
-    """The answer in `body`. Raises `APIResponseValidationError`, or the error it stands for."""
+    """The answer in `body`, also from a stream that nobody asked for.
+
+    Raises `APIResponseValidationError`, or the error that it stands for.
+    """
+    if is_event_stream(body):
+        events = SSEDecoder()
+        pieces = chain(events.feed(body), events.flush())
+        return assembled(AnthropicDecoder(request), pieces, chat_request(request))
     try:
         payload: Any = from_json(body)
     except ValueError:
