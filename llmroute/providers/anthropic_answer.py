@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from ..chunks import Decoder
+from ..chunks import Decoder, as_chunk
 from ..errors import APIResponseValidationError
-from ..sse import Event
+from ..sse import WHOLE_BODY, Event
 from ..types.chat import ChatCompletion
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.request import JSON, Request
@@ -34,7 +34,6 @@ FINISH_REASONS = {
     "pause_turn": "stop",
     "compaction": "stop",
 }
-_SERVER_SIDE = ("id", "name")
 
 
 def completion(payload: Mapping[str, JSON], request: Request) -> ChatCompletion:
@@ -178,13 +177,15 @@ class AnthropicDecoder(Decoder[Event]):
         self._blocks: dict[int, dict[str, JSON]] = {}
         self._json: dict[int, list[str]] = {}
         self._calls: dict[int, int] = {}
-        self._text = 0
 
     def feed(self, event: Event) -> Sequence[ChatCompletionChunk]:
         """The chunks of one event. Raises `APIError` for an error event."""
         if self.done or not event.data.strip():
             return ()
         payload = self._payload(event)
+        if event.name == WHOLE_BODY:
+            self.done = self.is_whole = True
+            return (as_chunk(completion(payload, self._request)),)
         match payload.get("type"):
             case "message_start":
                 return self._start(payload.get("message"))
@@ -193,11 +194,11 @@ class AnthropicDecoder(Decoder[Event]):
             case "content_block_delta":
                 return self._delta(payload)
             case "content_block_stop":
-                self._close(payload.get("index"))
+                return self._close(payload.get("index"))
             case "message_delta":
-                self._message.update(payload.get("delta") or {})
+                self._message.update(_said(payload.get("delta")))
                 self._message.update(_beside({**payload, "delta": None}))
-                self._usage.update(payload.get("usage") or {})
+                self._usage.update(_said(payload.get("usage")))
             case "message_stop":
                 return self._end()
         return ()
@@ -252,6 +253,7 @@ class AnthropicDecoder(Decoder[Event]):
                 block["thinking"] = str(block.get("thinking") or "") + text
                 return (self._chunk({"reasoning_content": text}),)
             case {"type": "input_json_delta", "partial_json": str(piece)}:
+                self._json.setdefault(index, []).append(piece)
                 return self._arguments(index, piece)
             case {"type": "citations_delta", "citation": citation}:
                 block["citations"] = [*(block.get("citations") or ()), citation]
@@ -260,21 +262,26 @@ class AnthropicDecoder(Decoder[Event]):
         return ()
 
     def _arguments(self, index: int, piece: str) -> Sequence[ChatCompletionChunk]:
-        self._json.setdefault(index, []).append(piece)
         number = self._calls.get(index)
         if number is None or not piece:  # a tool that Anthropic runs itself
             return ()
         call = {"index": number, "function": {"arguments": piece}}
         return (self._chunk({"tool_calls": [call]}),)
 
-    def _close(self, index: JSON) -> None:
-        pieces = self._json.pop(index, None) if isinstance(index, int) else None
-        if pieces is None or not (text := "".join(pieces)):
-            return
-        try:
-            self._blocks[index]["input"] = from_json(text)
-        except ValueError:  # cut by the limit of tokens: kept as it was written
-            self._blocks[index]["input"] = text
+    def _close(self, index: JSON) -> Sequence[ChatCompletionChunk]:
+        """Takes the end of a block. An input that was whole from its start becomes a piece here."""
+        if not isinstance(index, int) or index not in self._blocks:
+            return ()
+        block = self._blocks[index]
+        if text := "".join(self._json.pop(index, ())):
+            try:
+                block["input"] = from_json(text)
+            except ValueError:  # cut by the limit of tokens: kept as it was written
+                block["input"] = text
+            return ()
+        if index not in self._calls:
+            return ()
+        return self._arguments(index, to_json(block.get("input") or {}).decode())
 
     def _end(self) -> Sequence[ChatCompletionChunk]:
         self.done = True
@@ -313,3 +320,8 @@ def _merge(block: dict[str, JSON], delta: Mapping[str, Any]) -> None:
         if key == "type":
             continue
         block[key] = old + value if isinstance(old, str) and isinstance(value, str) else value
+
+
+def _said(values: JSON) -> dict[str, JSON]:
+    """The values that are not null: a null takes back nothing that was said before."""
+    return {k: v for k, v in values.items() if v is not None} if isinstance(values, dict) else {}
