@@ -34,6 +34,7 @@ FINISH_REASONS = {
     "pause_turn": "stop",
     "compaction": "stop",
 }
+_FIRST_LINE = b"event: message_start"
 
 
 def completion(payload: Mapping[str, JSON], request: Request) -> ChatCompletion:
@@ -77,7 +78,10 @@ def native(blocks: Sequence[Mapping[str, JSON]]) -> dict[str, JSON]:
 
 
 def says_the_same(blocks: JSON, parts: Sequence[Part]) -> bool:
-    """Whether the blocks of an answer say what its message says now."""
+    """Whether the blocks of an answer say what its message says now.
+
+    Raises `BadRequestError` for a call whose arguments are not JSON.
+    """
     if not isinstance(blocks, list) or not all(isinstance(block, Mapping) for block in blocks):
         return False
     theirs = [(b.get("id"), b.get("name"), b.get("input")) for b in blocks if _is_call(b)]
@@ -177,13 +181,15 @@ class AnthropicDecoder(Decoder[Event]):
         self._blocks: dict[int, dict[str, JSON]] = {}
         self._json: dict[int, list[str]] = {}
         self._calls: dict[int, int] = {}
+        self._cut_event: bytes | None = None
+        """An event whose end is missing: right only if no other follows it."""
 
     def feed(self, event: Event) -> Sequence[ChatCompletionChunk]:
         """The chunks of one event. Raises `APIError` for an error event."""
         if self.done or not event.data.strip():
             return ()
         payload = self._payload(event)
-        if event.name == WHOLE_BODY:
+        if event.name == WHOLE_BODY and payload:
             self.done = self.is_whole = True
             return (as_chunk(completion(payload, self._request)),)
         match payload.get("type"):
@@ -204,18 +210,21 @@ class AnthropicDecoder(Decoder[Event]):
         return ()
 
     def _payload(self, event: Event) -> Mapping[str, JSON]:
+        """The event's data; an empty mapping for one that only begins, as a cut stream's last."""
         try:
             payload = from_json(event.data)
         except ValueError:
             payload = None
-        error = stream_error(payload)
-        if error is not None:
+            if self._cut_event is None and _only_begins(event.data):
+                self._cut_event = event.data
+                return {}
+        if (error := stream_error(payload)) is not None:
             raise error
-        if not isinstance(payload, Mapping):
+        if not isinstance(payload, Mapping) or self._cut_event is not None:
             raise APIResponseValidationError(
                 "An event of Anthropic's stream is not a JSON object.",
                 model=self._request.model,
-                body=decode(event.data),
+                body=decode(event.data if self._cut_event is None else self._cut_event),
             )
         return payload
 
@@ -311,6 +320,17 @@ class AnthropicDecoder(Decoder[Event]):
                 "choices": choices,
             }
         )
+
+
+def _only_begins(data: bytes) -> bool:
+    """Whether this is the beginning of JSON, or of the stream itself."""
+    if _FIRST_LINE.startswith(data):
+        return True
+    try:
+        from_json(data, allow_partial=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _merge(block: dict[str, JSON], delta: Mapping[str, Any]) -> None:

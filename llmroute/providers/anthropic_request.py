@@ -97,9 +97,10 @@ def _strip_prefill(blocks: list[dict[str, JSON]]) -> None:
 
 
 def _blocks(turn: Turn, message: Mapping[str, JSON]) -> Iterator[dict[str, JSON]]:
-    native = turn.native
-    if native and native.get("format") == FORMAT and says_the_same(native["blocks"], turn.parts):
-        yield from native["blocks"]
+    native = turn.native or {}
+    blocks = native.get("blocks")
+    if native.get("format") == FORMAT and says_the_same(blocks, turn.parts):
+        yield from blocks or ()
         return
     if turn.role == "assistant":
         # LiteLLM's name for blocks of thinking with their signatures.

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
-TEXT = {"type": "text", "text": "Bees dance in figures of eight. 🐝"}
-THINKING = {"type": "thinking", "thinking": "The user asks about bees.", "signature": "EqQBCgI="}
-REDACTED = {"type": "redacted_thinking", "data": "EmwKAhgBEgy3va3pzix/LafPsn4a"}
-CALL = {"type": "tool_use", "id": "toolu_1", "name": "look_up", "input": {"q": "bees", "n": 2.0}}
-BARE_CALL = {"type": "tool_use", "id": "toolu_2", "name": "now", "input": {}}
-SEARCH = {
+Block: TypeAlias = dict[str, Any]
+
+TEXT: Block = {"type": "text", "text": "Bees dance in figures of eight. 🐝"}
+THINKING: Block = {
+    "type": "thinking",
+    "thinking": "The user asks about bees.",
+    "signature": "EqQBCgI=",
+}
+REDACTED: Block = {"type": "redacted_thinking", "data": "EmwKAhgBEgy3va3pzix/LafPsn4a"}
+CALL: Block = {
+    "type": "tool_use",
+    "id": "toolu_1",
+    "name": "look_up",
+    "input": {"q": "bees", "n": 2.0},
+}
+BARE_CALL: Block = {"type": "tool_use", "id": "toolu_2", "name": "now", "input": {}}
+SEARCH: Block = {
     "type": "server_tool_use",
     "id": "srvtoolu_1",
     "name": "web_search",
     "input": {"query": "bee dance"},
 }
-FOUND = {
+FOUND: Block = {
     "type": "web_search_tool_result",
     "tool_use_id": "srvtoolu_1",
     "content": [
@@ -28,7 +39,7 @@ FOUND = {
         }
     ],
 }
-CITED = {
+CITED: Block = {
     "type": "text",
     "text": "They waggle.",
     "citations": [
@@ -50,7 +61,7 @@ CITED = {
         },
     ],
 }
-RAN = {
+RAN: Block = {
     "type": "bash_code_execution_tool_result",
     "tool_use_id": "srvtoolu_2",
     "content": {
@@ -61,9 +72,9 @@ RAN = {
         "content": [],
     },
 }
-UPLOAD = {"type": "container_upload", "file_id": "file_1"}
+UPLOAD: Block = {"type": "container_upload", "file_id": "file_1"}
 
-EVERY_BLOCK: list[dict[str, Any]] = [
+EVERY_BLOCK: list[Block] = [
     TEXT,
     THINKING,
     REDACTED,
@@ -77,5 +88,5 @@ EVERY_BLOCK: list[dict[str, Any]] = [
 ]
 """Those that the official client knows too."""
 
-UNKNOWN: dict[str, Any] = {"type": "dance", "figure": {"loops": [8, None], "angle": 40.5}}
+UNKNOWN: Block = {"type": "dance", "figure": {"loops": [8, None], "angle": 40.5}}
 """One of a type that nobody knows yet."""
