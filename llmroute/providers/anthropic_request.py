@@ -25,6 +25,14 @@ _EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", 
 _VERSION = re.compile(r"claude-(?:\d|[a-z]+-(\d+)(?:[-.](\d{1,2}))?(?![\d]))")
 # How often to search for OpenAI's `search_context_size`.
 _SEARCHES = {"low": 1, "medium": 5, "high": 10}
+# What a tool may say beyond OpenAI's form.
+_TOOL_KEYS = (
+    "allowed_callers",
+    "cache_control",
+    "defer_loading",
+    "eager_input_streaming",
+    "input_examples",
+)
 _IMAGE_TYPES = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
 # JSON Schema's keywords that structured outputs refuse; they become part of the description.
 _NOT_ENFORCED = frozenset(
@@ -180,7 +188,7 @@ def _tools(params: dict[str, JSON]) -> None:
         params["tools"] = tools
     choice = _tool_choice(params.pop("tool_choice", None))
     parallel = params.pop("parallel_tool_calls", None)
-    if parallel is False and tools:
+    if parallel is False and tools and choice != {"type": "none"}:
         choice = {**(choice or {"type": "auto"}), "disable_parallel_tool_use": True}
     if choice is not None:
         params["tool_choice"] = choice
@@ -197,7 +205,7 @@ def _tool(tool: Mapping[str, JSON]) -> dict[str, JSON]:
     if function.get("strict"):
         ours |= {"strict": True, "input_schema": enforceable(schema)}
     more = {**function, **tool}
-    return ours | {k: more[k] for k in ("cache_control", "defer_loading") if more.get(k)}
+    return ours | {key: more[key] for key in _TOOL_KEYS if more.get(key)}
 
 
 def _web_search(options: Mapping[str, JSON]) -> dict[str, JSON]:
@@ -295,10 +303,10 @@ def enforceable(schema: JSON) -> JSON:
             copy["anyOf"] = enforceable(value)
         elif key not in _NOT_ENFORCED:
             copy[key] = enforceable(value)
-    told = [f"{key}: {schema[key]}" for key in schema if key in _NOT_ENFORCED]
-    if told:
+    moved = [f"{key}: {schema[key]}" for key in schema if key in _NOT_ENFORCED]
+    if moved:
         description = str(schema.get("description") or "")
-        copy["description"] = f"{description} ({', '.join(told)})".strip()
+        copy["description"] = f"{description} ({', '.join(moved)})".strip()
     if copy.get("type") == "object" and "properties" in copy:
         copy.setdefault("additionalProperties", False)
     return copy

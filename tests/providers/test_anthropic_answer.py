@@ -69,7 +69,8 @@ def streamed(messages: Any = "Hi", **given: Any) -> ChatCompletion:
 
 
 def plain_async(messages: Any = "Hi", **given: Any) -> ChatCompletion:
-    return asyncio.run(llmroute.acompletion(MODEL, messages, **given))
+    answer: ChatCompletion = asyncio.run(llmroute.acompletion(MODEL, messages, **given))
+    return answer
 
 
 def streamed_async(messages: Any = "Hi", **given: Any) -> ChatCompletion:

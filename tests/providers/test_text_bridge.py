@@ -29,20 +29,22 @@ Ask = Callable[..., TextCompletion]
 
 
 def plain(model: str, prompt: Any, **given: Any) -> TextCompletion:
-    return llmroute.text_completion(model, prompt, **given)
+    answer: TextCompletion = llmroute.text_completion(model, prompt, **given)
+    return answer
 
 
 def streamed(model: str, prompt: Any, **given: Any) -> TextCompletion:
     with llmroute.text_completion(model, prompt, stream=True, **given) as stream:
         chunks = list(stream)
-        whole = stream.get_final_completion()
+        whole: TextCompletion = stream.get_final_completion()
     assert "".join(chunk.text for chunk in chunks) == whole.text
     assert all(chunk.object == "text_completion" for chunk in chunks)
     return whole
 
 
 def plain_async(model: str, prompt: Any, **given: Any) -> TextCompletion:
-    return asyncio.run(llmroute.atext_completion(model, prompt, **given))
+    answer: TextCompletion = asyncio.run(llmroute.atext_completion(model, prompt, **given))
+    return answer
 
 
 def streamed_async(model: str, prompt: Any, **given: Any) -> TextCompletion:
@@ -50,7 +52,8 @@ def streamed_async(model: str, prompt: Any, **given: Any) -> TextCompletion:
         async with await llmroute.atext_completion(model, prompt, stream=True, **given) as stream:
             async for _ in stream:
                 pass
-            return await stream.get_final_completion()
+            answer: TextCompletion = await stream.get_final_completion()
+            return answer
 
     return asyncio.run(run())
 
