@@ -200,7 +200,7 @@ def _tool(tool: Mapping[str, JSON]) -> dict[str, JSON]:
         return dict(tool)
     schema = function.get("parameters") or {"type": "object", "properties": {}}
     ours = {"name": function.get("name"), "input_schema": schema}
-    if function.get("description"):
+    if function.get("description") is not None:
         ours["description"] = function["description"]
     if function.get("strict"):
         ours |= {"strict": True, "input_schema": enforceable(schema)}
