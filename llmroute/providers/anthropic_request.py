@@ -23,6 +23,8 @@ DEFAULT_MAX_TOKENS = 4096
 _BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192}
 _EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh"}
 _VERSION = re.compile(r"claude-(?:\d|[a-z]+-(\d+)(?:[-.](\d{1,2}))?(?![\d]))")
+# Models that take system messages in the conversation: Opus since 4.8, and Fable.
+_SYSTEM_ANYWHERE = re.compile(r"claude-(?:opus-(?:4-[89]|[5-9])|fable-)")
 # How often to search for OpenAI's `search_context_size`.
 _SEARCHES = {"low": 1, "medium": 5, "high": 10}
 # What a tool may say beyond OpenAI's form.
@@ -55,9 +57,8 @@ _NOT_ENFORCED = frozenset(
 
 def body(request: ChatRequest, model: str, params: Mapping[str, JSON]) -> dict[str, JSON]:
     """The body, without `model` and `stream`, which not every host takes there."""
-    turns = conversation(request.messages)
-    system = [part for turn in turns if turn.role == "system" for part in turn.parts]
-    answer: dict[str, JSON] = {"messages": _messages(request, turns)}
+    system, messages = _messages(request, model)
+    answer: dict[str, JSON] = {"messages": messages}
     if system:
         answer["system"] = _system(system)
     rest = dict(params)
@@ -73,20 +74,23 @@ def body(request: ChatRequest, model: str, params: Mapping[str, JSON]) -> dict[s
     return {**answer, **rest}
 
 
-def _messages(request: ChatRequest, turns: Sequence[Turn]) -> list[dict[str, JSON]]:
-    """The conversation; turns of the same side become one, as results must follow their calls."""
+def _messages(request: ChatRequest, model: str) -> tuple[list[Part], list[dict[str, JSON]]]:
+    """The system prompt, and the conversation.
+
+    Turns of the same side become one message, as results must follow their calls.
+    """
+    turns = conversation(request.messages)
+    system: list[Part] = []
     messages: list[dict[str, JSON]] = []
-    for turn, message in zip(turns, request.messages, strict=True):
-        if turn.role == "system":
-            continue
-        role = "assistant" if turn.role == "assistant" else "user"
-        blocks = list(_blocks(turn, message))
-        if not blocks:
-            continue
-        if messages and messages[-1]["role"] == role:
-            messages[-1]["content"] += blocks
-        else:
-            messages.append({"role": role, "content": blocks})
+    for position, (turn, message) in enumerate(zip(turns, request.messages, strict=True)):
+        role = "user" if turn.role == "tool" else turn.role
+        if role == "system" and not _stays(turns, position, messages, model):
+            system += turn.parts
+        elif blocks := list(_blocks(turn, message)):
+            if messages and messages[-1]["role"] == role:
+                messages[-1]["content"] += blocks
+            else:
+                messages.append({"role": role, "content": blocks})
     if not messages:
         raise BadRequestError(
             "There is no message of a user with content: Anthropic needs at least one.",
@@ -95,7 +99,23 @@ def _messages(request: ChatRequest, turns: Sequence[Turn]) -> list[dict[str, JSO
         )
     if messages[-1]["role"] == "assistant":
         _strip_prefill(messages[-1]["content"])
-    return messages
+    return system, messages
+
+
+def _stays(
+    turns: Sequence[Turn], position: int, before: Sequence[Mapping[str, JSON]], model: str
+) -> bool:
+    """Whether a system message stays where it is instead of going to the top.
+
+    It may between a user's message and an assistant's, or at the end, if the model takes it there
+    (https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages). What
+    changes the tools (a part of a type of Anthropic's own) has no other place.
+    """
+    if not before or before[-1]["role"] == "assistant":
+        return False
+    after = next((turn.role for turn in turns[position:] if turn.role != "system"), "assistant")
+    has_own_part = any(isinstance(part, Raw) for part in turns[position].parts)
+    return after == "assistant" and (has_own_part or bool(_SYSTEM_ANYWHERE.search(model)))
 
 
 def _strip_prefill(blocks: list[dict[str, JSON]]) -> None:

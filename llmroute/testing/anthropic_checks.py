@@ -73,15 +73,23 @@ def check_request(body: Any) -> None:
     _need(budget == 0 or 1024 <= budget < body["max_tokens"], "max_tokens must exceed the budget")
     _need(not budget or body.get("temperature", 1) == 1, "temperature may only be 1 with thinking")
     open_calls: set[str] = set()
+    after = ""
     for position, message in enumerate(body["messages"]):
-        open_calls = _check_message(f"messages.{position}", message, open_calls)
+        open_calls = _check_message(f"messages.{position}", message, after, open_calls)
+        after = message["role"]
     _need(not open_calls, f"tool_use ids without tool_result: {sorted(open_calls)}")
 
 
-def _check_message(where: str, message: Mapping[str, Any], open_calls: set[str]) -> set[str]:
-    """Checks one message; the calls of which the next one must hold the results."""
+def _check_message(
+    where: str, message: Mapping[str, Any], after: str, open_calls: set[str]
+) -> set[str]:
+    """Checks one message that comes `after` one of that role, and must hold the results of
+    `open_calls`; the calls of which the next one must hold them."""
     _need(message.keys() == {"role", "content"}, f"{where}: only role and content are permitted")
-    _need(message["role"] in ("user", "assistant"), f"{where}.role: user or assistant")
+    role = message["role"]
+    _need(role in ("user", "assistant", "system"), f"{where}.role: user, assistant or system")
+    _need(role != "system" or after == "user", f"{where}: system must follow a user message")
+    _need(role == "assistant" or after != "system", f"{where}: only assistant may follow system")
     content = message["content"]
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
     _need(blocks, f"{where}: content must not be empty")

@@ -97,6 +97,41 @@ def test_system_and_developer_prompts_go_to_the_top() -> None:
     assert body["messages"] == [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
 
 
+ASSISTANT = {"role": "assistant", "content": "Hey"}
+LATE = {"role": "system", "content": "Be brief."}
+
+
+@pytest.mark.parametrize("model", ["claude-opus-4-8", NEWER, "claude-fable-5"])
+@pytest.mark.parametrize("after", [[], [ASSISTANT, HI]])
+def test_late_system_message_stays_where_a_model_takes_it(model: str, after: Any) -> None:
+    body = sent([HI, LATE, {**LATE, "role": "developer"}, *after], model)
+    block = {"type": "text", "text": "Be brief."}
+    assert body["messages"][1] == {"role": "system", "content": [block, block]}
+    assert "system" not in body
+
+
+@pytest.mark.parametrize(
+    ("model", "messages"),
+    [
+        (OLDER, [HI, LATE]),
+        ("claude-opus-4-20250514", [HI, LATE]),
+        (NEWER, [LATE, HI]),
+        (NEWER, [HI, LATE, HI]),
+        (NEWER, [HI, ASSISTANT, LATE, HI]),
+    ],
+)
+def test_late_system_message_goes_to_the_top_elsewhere(model: str, messages: Any) -> None:
+    body = sent(messages, model)
+    assert body["system"] == "Be brief."
+    assert "system" not in [message["role"] for message in body["messages"]]
+
+
+def test_late_system_message_that_changes_the_tools_stays() -> None:
+    part = {"type": "tool_addition", "tool": {"type": "tool_reference", "name": "f"}}
+    body = sent([HI, {"role": "system", "content": [part]}], "claude-sonnet-5", official=False)
+    assert body["messages"][1] == {"role": "system", "content": [part]}
+
+
 def test_cache_control_stays_where_it_was_written() -> None:
     text = {"type": "text", "text": "Long.", "cache_control": CACHE}
     tool = {**WEATHER, "cache_control": CACHE}
