@@ -34,6 +34,8 @@ FINISH_REASONS = {
     "pause_turn": "stop",
     "compaction": "stop",
 }
+SERVICE_TIERS = {"standard": "default", "priority": "priority"}
+"""Its names in usage to OpenAI's."""
 _FIRST_LINE = b"event: message_start"
 
 
@@ -52,8 +54,7 @@ def completion(payload: Mapping[str, JSON], request: Request) -> ChatCompletion:
         "model": payload.get("model") or request.model,
         "choices": [choice],
     }
-    if (counts := usage(payload.get("usage"))) is not None:
-        answer["usage"] = counts
+    answer.update(_usage_fields(payload.get("usage")))
     answer.update(_beside(payload))
     return ChatCompletion.model_validate(answer)
 
@@ -125,6 +126,15 @@ def usage(counts: JSON) -> dict[str, JSON] | None:
         answer["completion_tokens_details"] = {"reasoning_tokens": thought}
     beside = {k: v for k, v in counts.items() if k not in ("input_tokens", "output_tokens")}
     return {**beside, **answer}
+
+
+def _usage_fields(counts: JSON) -> dict[str, JSON]:
+    """The fields of an answer about its use of tokens, and about the tier that it was made in."""
+    counted = usage(counts)
+    if counted is None:
+        return {}
+    tier = SERVICE_TIERS.get(str(counted.get("service_tier")))
+    return {"usage": counted, **({"service_tier": tier} if tier else {})}
 
 
 def _text(blocks: Sequence[Mapping[str, JSON]]) -> str | None:
@@ -300,8 +310,8 @@ class AnthropicDecoder(Decoder[Event]):
             delta["annotations"] = notes
         ending = finish(self._message.get("stop_reason"), self._message.get("stop_sequence"))
         chunks = [self._chunk(delta, ending, _beside(self._message))]
-        if (counts := usage(self._usage)) is not None:
-            chunks.append(self._chunk(None, beside={"usage": counts}))
+        if counts := _usage_fields(self._usage):
+            chunks.append(self._chunk(None, beside=counts))
         return chunks
 
     def _chunk(

@@ -274,6 +274,34 @@ def test_usage_counts_the_whole_prompt(
 
 
 @ways
+def test_cost_knows_caches_by_how_long_they_stay(
+    ask: Ask, server: AnthropicEmulator, place: dict[str, Any]
+) -> None:
+    usage = {
+        "input_tokens": 1_000,
+        "cache_read_input_tokens": 2_000,
+        "cache_creation_input_tokens": 5_000,
+        "cache_creation": {"ephemeral_5m_input_tokens": 3_000, "ephemeral_1h_input_tokens": 2_000},
+        "output_tokens": 100,
+    }
+    server.script(Says([TEXT], usage=usage))
+    answer = ask(**place)
+    prices = llmroute.get_model_info(MODEL).prices
+    assert prices.input and prices.cached_input and prices.output  # noqa: PT018
+    assert prices.cache_write and prices.cache_write_1h  # noqa: PT018
+    prompt = 1_000 * prices.input + 2_000 * prices.cached_input
+    prompt += 3_000 * prices.cache_write + 2_000 * prices.cache_write_1h
+    cost = llmroute.completion_cost(answer)
+    assert cost is not None
+    assert cost.prompt == pytest.approx(prompt / 1e6)
+    assert cost.completion == pytest.approx(100 * prices.output / 1e6)
+    assert not cost.estimated
+    assert answer.service_tier == "default"
+    assert answer.usage is not None
+    assert answer.usage["service_tier"] == "standard"
+
+
+@ways
 def test_what_else_the_answer_says_is_kept(
     ask: Ask, server: AnthropicEmulator, place: dict[str, Any]
 ) -> None:
