@@ -131,7 +131,8 @@ def messages_body(
 ) -> tuple[dict[str, JSON], tuple[str, ...]]:
     """The body without `model` and `stream`, and the names of parameters that were left out."""
     assert isinstance(request, ChatRequest)  # `operations` has nothing else
-    params, dropped = select_params(request, PARAMS | EXTRA_PARAMS, provider)
+    refused = anthropic_request.refused_values(request.params)
+    params, dropped = select_params(request, PARAMS | EXTRA_PARAMS, provider, refused)
     params.pop("stream_options", None)  # the usage always comes
     return anthropic_request.body(request, deployment.model, params), dropped
 

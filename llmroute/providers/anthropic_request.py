@@ -64,7 +64,7 @@ def body(request: ChatRequest, model: str, params: Mapping[str, JSON]) -> dict[s
     rest = dict(params)
     _tools(rest)
     _thinking(rest, model)
-    _response_format(rest, model)
+    _response_format(rest)
     answer["max_tokens"] = _max_tokens(rest, request)
     if stop := rest.pop("stop", None):
         answer["stop_sequences"] = [stop] if isinstance(stop, str) else list(stop)
@@ -290,21 +290,35 @@ def is_newer(model: str, version: tuple[int, int]) -> bool:
     return (int(found[1]), int(found[2] or 0)) >= version
 
 
-def _response_format(params: dict[str, JSON], model: str) -> None:
-    wanted = params.pop("response_format", None)
-    if not isinstance(wanted, Mapping) or wanted.get("type") == "text":
-        return
+def refused_values(params: Mapping[str, JSON]) -> dict[str, str]:
+    """Parameters whose value the protocol has nothing for, each with the reason."""
+    wanted = params.get("response_format")
+    if wanted is None or _is_text(wanted) or _wanted_schema(wanted) is not None:
+        return {}
+    return {"response_format": "without a schema; pass a pydantic model or a json_schema"}
+
+
+def _is_text(wanted: JSON) -> bool:
+    return isinstance(wanted, Mapping) and wanted.get("type") == "text"
+
+
+def _wanted_schema(wanted: JSON) -> Mapping[str, JSON] | None:
+    if not isinstance(wanted, Mapping):
+        return None
     described = wanted.get("json_schema")
     schema = described.get("schema") if isinstance(described, Mapping) else wanted.get("schema")
-    if not isinstance(schema, Mapping):
-        raise BadRequestError(
-            "Anthropic gives JSON by a schema: pass response_format as a pydantic model or "
-            '{"type": "json_schema", ...}.',
-            param="response_format",
-        )
-    config = params.get("output_config") or {}
-    wish = {"type": "json_schema", "schema": enforceable(schema)}
-    params["output_config"] = {**config, "format": wish}
+    return schema if isinstance(schema, Mapping) else None
+
+
+def _response_format(params: dict[str, JSON]) -> None:
+    wanted = params.get("response_format")
+    schema = _wanted_schema(wanted)
+    if schema is not None:
+        config = params.get("output_config") or {}
+        wish = {"type": "json_schema", "schema": enforceable(schema)}
+        params["output_config"] = {**config, "format": wish}
+    if schema is not None or _is_text(wanted):
+        del params["response_format"]
 
 
 def enforceable(schema: JSON) -> JSON:

@@ -22,6 +22,7 @@ from llmroute.errors import (
 )
 from llmroute.providers import get_provider
 from llmroute.providers.base import HTTPCall
+from llmroute.providers.params import DroppedParamsWarning
 from llmroute.schemas import response_format
 from llmroute.testing.anthropic_api import AnthropicEmulator
 from llmroute.types.chat_request import ChatRequest
@@ -444,8 +445,14 @@ def test_structured_output_keeps_a_property_by_the_name_of_a_keyword() -> None:
 
 
 def test_json_without_a_schema_is_refused() -> None:
-    with pytest.raises(BadRequestError, match="schema"):
-        sent(response_format={"type": "json_object"})
+    wish: dict[str, Any] = {"response_format": {"type": "json_object"}}
+    with pytest.raises(UnsupportedParamsError, match="schema"):
+        sent(**wish)
+    with pytest.warns(DroppedParamsWarning):
+        dropped = built(params=wish, unsupported="drop")
+    assert "response_format" not in json.loads(dropped.body)
+    passed = built(params=wish, unsupported="pass")
+    assert json.loads(passed.body)["response_format"] == {"type": "json_object"}
     assert "output_config" not in sent(response_format={"type": "text"})
 
 
