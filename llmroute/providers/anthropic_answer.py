@@ -36,6 +36,23 @@ FINISH_REASONS = {
 }
 SERVICE_TIERS = {"standard": "default", "priority": "priority"}
 """Its names in usage to OpenAI's."""
+# Types of deltas whose text goes on: where OpenAI has it, and its key.
+_GROWING = {
+    "text_delta": ("content", "text"),
+    "thinking_delta": ("reasoning_content", "thinking"),
+    "input_json_delta": ("arguments", "partial_json"),
+}
+_EVENTS = frozenset(
+    [
+        "content_block_delta",
+        "content_block_start",
+        "content_block_stop",
+        "message_delta",
+        "message_start",
+        "message_stop",
+        "ping",
+    ]
+)
 _FIRST_LINE = b"event: message_start"
 
 
@@ -186,10 +203,16 @@ class AnthropicDecoder(Decoder[Event]):
         self.done = False
         """Whether `message_stop` has come."""
         self._request = request
+        self._head: dict[str, JSON] = {
+            "id": f"chatcmpl-{request.call_id}",
+            "created": request.created,
+            "model": request.model,
+        }
         self._message: dict[str, JSON] = {}
         self._usage: dict[str, JSON] = {}
         self._blocks: dict[int, dict[str, JSON]] = {}
-        self._json: dict[int, list[str]] = {}
+        self._pieces: dict[tuple[int, str], list[str]] = {}
+        """By block and key, the texts of blocks that have no end yet."""
         self._calls: dict[int, int] = {}
         self._cut_event: bytes | None = None
         """An event whose end is missing: right only if no other follows it."""
@@ -199,16 +222,17 @@ class AnthropicDecoder(Decoder[Event]):
         if self.done or not event.data.strip():
             return ()
         payload = self._payload(event)
+        kind = payload.get("type")
+        if kind == "content_block_delta":
+            return self._delta(payload)
         if event.name == WHOLE_BODY and payload:
             self.done = self.is_whole = True
             return (as_chunk(completion(payload, self._request)),)
-        match payload.get("type"):
+        match kind:
             case "message_start":
                 return self._start(payload.get("message"))
             case "content_block_start":
                 return self._block(payload)
-            case "content_block_delta":
-                return self._delta(payload)
             case "content_block_stop":
                 return self._close(payload.get("index"))
             case "message_delta":
@@ -228,9 +252,10 @@ class AnthropicDecoder(Decoder[Event]):
             if self._cut_event is None and _only_begins(event.data):
                 self._cut_event = event.data
                 return {}
-        if (error := stream_error(payload)) is not None:
+        is_known = isinstance(payload, dict) and payload.get("type") in _EVENTS
+        if not is_known and (error := stream_error(payload)) is not None:
             raise error
-        if not isinstance(payload, Mapping) or self._cut_event is not None:
+        if not isinstance(payload, dict) or self._cut_event is not None:
             raise APIResponseValidationError(
                 "An event of Anthropic's stream is not a JSON object.",
                 model=self._request.model,
@@ -241,6 +266,9 @@ class AnthropicDecoder(Decoder[Event]):
     def _start(self, message: JSON) -> Sequence[ChatCompletionChunk]:
         self._message = dict(message) if isinstance(message, Mapping) else {}
         self._usage = dict(self._message.get("usage") or {})
+        for key in ("id", "model"):
+            if self._message.get(key):
+                self._head[key] = self._message[key]
         return (self._chunk({"role": "assistant", "content": ""}),)
 
     def _block(self, payload: Mapping[str, JSON]) -> Sequence[ChatCompletionChunk]:
@@ -261,23 +289,21 @@ class AnthropicDecoder(Decoder[Event]):
 
     def _delta(self, payload: Mapping[str, JSON]) -> Sequence[ChatCompletionChunk]:
         index, delta = payload.get("index"), payload.get("delta")
-        if not isinstance(index, int) or not isinstance(delta, Mapping):
+        if not isinstance(index, int) or not isinstance(delta, dict):
             return ()
-        block = self._blocks.setdefault(index, {})
-        match delta:
-            case {"type": "text_delta", "text": str(text)}:
-                block["text"] = str(block.get("text") or "") + text
-                return (self._chunk({"content": text}),)
-            case {"type": "thinking_delta", "thinking": str(text)}:
-                block["thinking"] = str(block.get("thinking") or "") + text
-                return (self._chunk({"reasoning_content": text}),)
-            case {"type": "input_json_delta", "partial_json": str(piece)}:
-                self._json.setdefault(index, []).append(piece)
+        kind = delta.get("type")
+        ours, theirs = _GROWING.get(str(kind), ("", ""))
+        piece = delta.get(theirs)
+        if isinstance(piece, str):
+            self._pieces.setdefault((index, theirs), []).append(piece)
+            if theirs == "partial_json":
                 return self._arguments(index, piece)
-            case {"type": "citations_delta", "citation": citation}:
-                block["citations"] = [*(block.get("citations") or ()), citation]
-            case _:
-                _merge(block, delta)
+            return (self._chunk({ours: piece}),)
+        block = self._blocks.setdefault(index, {})
+        if kind == "citations_delta":
+            block["citations"] = [*(block.get("citations") or ()), delta.get("citation")]
+        else:
+            _merge(block, delta)
         return ()
 
     def _arguments(self, index: int, piece: str) -> Sequence[ChatCompletionChunk]:
@@ -289,10 +315,13 @@ class AnthropicDecoder(Decoder[Event]):
 
     def _close(self, index: JSON) -> Sequence[ChatCompletionChunk]:
         """Takes the end of a block. An input that was whole from its start becomes a piece here."""
-        if not isinstance(index, int) or index not in self._blocks:
+        if not isinstance(index, int):
             return ()
-        block = self._blocks[index]
-        if text := "".join(self._json.pop(index, ())):
+        block = self._blocks.setdefault(index, {})
+        for key in ("text", "thinking"):
+            if pieces := self._pieces.pop((index, key), None):
+                block[key] = "".join([str(block.get(key) or ""), *pieces])
+        if text := "".join(self._pieces.pop((index, "partial_json"), ())):
             try:
                 block["input"] = from_json(text)
             except ValueError:  # cut by the limit of tokens: kept as it was written
@@ -304,6 +333,8 @@ class AnthropicDecoder(Decoder[Event]):
 
     def _end(self) -> Sequence[ChatCompletionChunk]:
         self.done = True
+        for index, _ in list(self._pieces):
+            self._close(index)
         blocks = [block for _, block in sorted(self._blocks.items())]
         delta = native(blocks)
         if notes := list(_annotations(blocks)):
@@ -320,16 +351,11 @@ class AnthropicDecoder(Decoder[Event]):
         ending: Mapping[str, JSON] | None = None,
         beside: Mapping[str, JSON] | None = None,
     ) -> ChatCompletionChunk:
-        choices = [] if delta is None else [{"index": 0, "delta": delta, **(ending or {})}]
-        return ChatCompletionChunk.model_validate(
-            {
-                **(beside or {}),
-                "id": self._message.get("id") or f"chatcmpl-{self._request.call_id}",
-                "created": self._request.created,
-                "model": self._message.get("model") or self._request.model,
-                "choices": choices,
-            }
-        )
+        chunk: dict[str, JSON] = {**self._head, "choices": []}
+        if delta is not None:
+            choice = {"index": 0, "delta": delta}
+            chunk["choices"] = [{**choice, **ending} if ending else choice]
+        return ChatCompletionChunk.model_validate({**beside, **chunk} if beside else chunk)
 
 
 def _only_begins(data: bytes) -> bool:
