@@ -264,7 +264,16 @@ class AnthropicDecoder(Decoder[Event]):
         return payload
 
     def _start(self, message: JSON) -> Sequence[ChatCompletionChunk]:
-        self._message = dict(message) if isinstance(message, Mapping) else {}
+        started = dict(message) if isinstance(message, dict) else {}
+        if self._message and self._message.get("id") == started.get("id"):
+            return ()  # a gateway may say it twice
+        if self._message:
+            raise APIResponseValidationError(
+                "Anthropic's stream began again before it was over.",
+                model=self._request.model,
+                body=message,
+            )
+        self._message = started
         self._usage = dict(self._message.get("usage") or {})
         for key in ("id", "model"):
             if self._message.get(key):

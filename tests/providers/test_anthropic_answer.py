@@ -430,6 +430,18 @@ def test_stream_broken_in_its_middle_is_no_cut(
         streamed(**place)
 
 
+def test_stream_that_begins_again_is_an_error(
+    server: AnthropicEmulator, place: dict[str, Any]
+) -> None:
+    events = event_stream([TEXT], BODY)
+    twice = [*events[:5], events[0].replace(b"msg_emulated", b"msg_other"), *events[1:]]
+    server.script(HTTPAnswer(200, b"".join(twice), SSE))
+    with pytest.raises(APIError, match="began again"):
+        streamed(**place)
+    server.script(HTTPAnswer(200, b"".join([events[0], *events]), SSE))
+    assert streamed(**place).text == TEXT["text"]
+
+
 def test_stream_partial_has_what_came(server: AnthropicEmulator, place: dict[str, Any]) -> None:
     end = CUT_BODY.index(b'"content_block_stop","index":1')
     server.script(HTTPAnswer(200, CUT_BODY[:end], SSE))
@@ -490,6 +502,7 @@ def test_overload_is_tried_again(
         ("overloaded_error", ServiceUnavailableError),
         ("rate_limit_error", RateLimitError),
         ("api_error", InternalServerError),
+        ("timeout_error", InternalServerError),
         ("invalid_request_error", BadRequestError),
         ("invented_later", InternalServerError),
     ],
