@@ -29,6 +29,7 @@ from ..sse import WHOLE_BODY, Event
 from ..types.call_info import Answer
 from ..types.chat import ChatCompletion, Choice, Message
 from ..types.chat_chunk import ChatCompletionChunk, ChunkChoice, Delta
+from ..types.chat_request import ChatRequest
 from ..types.request import Request
 from ..types.text import TextRequest
 from .base import Chunk, Decoder, HTTPCall
@@ -50,7 +51,8 @@ class CompatSurface(OpenAILike):
     ) -> dict[str, Any]:
         """The body, with messages without nulls and without the id of an answer's message."""
         body = super().body(request, deployment, params)
-        body["messages"] = [_sendable(message) for message in body["messages"]]
+        if isinstance(request, ChatRequest):
+            body["messages"] = [_sendable(message) for message in body["messages"]]
         return body
 
 
