@@ -285,6 +285,9 @@ class AnthropicDecoder(Decoder[Event]):
         if not isinstance(index, int) or not isinstance(block, Mapping):
             return ()
         self._blocks[index] = dict(block)
+        if block.get("type") == "thinking":
+            # Thinking that is not shown may come without a text, and must have one to go back.
+            self._blocks[index].setdefault("thinking", "")
         if block.get("type") == "text" and block.get("text"):
             return (self._chunk({"content": block["text"]}),)
         if block.get("type") == "thinking" and block.get("thinking"):

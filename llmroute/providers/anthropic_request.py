@@ -128,13 +128,33 @@ def _blocks(turn: Turn, message: Mapping[str, JSON]) -> Iterator[dict[str, JSON]
     native = turn.native or {}
     blocks = native.get("blocks")
     if native.get("format") == FORMAT and says_the_same(blocks, turn.parts):
-        yield from blocks or ()
+        yield from _returned(blocks or (), turn.parts)
         return
     if turn.role == "assistant":
         # LiteLLM's name for blocks of thinking with their signatures.
         yield from message.get("thinking_blocks") or ()
     for part in turn.parts:
         yield from _block(part)
+
+
+def _returned(
+    blocks: Sequence[Mapping[str, JSON]], parts: Sequence[Part]
+) -> Iterator[dict[str, JSON]]:
+    """The blocks of an answer as they came, except empty texts, which the API gives and refuses.
+
+    Where the caller has marked the message for the cache, its last text or call is marked.
+    """
+    kept = [dict(block) for block in blocks if block.get("type") != "text" or _says(block)]
+    marked = [part for part in parts if isinstance(part, Text | Call) and part.cache_control]
+    for block in reversed(kept if marked else ()):
+        if block.get("type") in ("text", "tool_use"):
+            block["cache_control"] = marked[-1].cache_control
+            break
+    yield from kept
+
+
+def _says(text: Mapping[str, JSON]) -> bool:
+    return bool(str(text.get("text") or "").strip())
 
 
 def _block(part: Part) -> Iterator[dict[str, JSON]]:

@@ -186,6 +186,37 @@ def test_content_that_was_changed_is_written_again(
     assert server.requests[-1].json["messages"][1]["content"] == expected
 
 
+def test_thinking_without_a_text_goes_back_with_an_empty_one(
+    server: AnthropicEmulator, place: dict[str, Any]
+) -> None:
+    hidden = {**THINKING, "thinking": ""}
+    events = event_stream([hidden, TEXT], BODY)
+    events[2] = events[2].replace(b'"thinking":"",', b"")
+    events[3] = b""
+    server.script(HTTPAnswer(200, b"".join(events), SSE))
+    said = streamed(**place).choices[0].message
+    assert said.reasoning_content is None
+    assert said["provider_content"]["blocks"] == [hidden, TEXT]
+
+
+def test_empty_texts_do_not_go_back(server: AnthropicEmulator, place: dict[str, Any]) -> None:
+    server.script([{"type": "text", "text": ""}, THINKING, TEXT])
+    said = plain(**place).choices[0].message
+    plain([{"role": "user", "content": "Hi"}, said, {"role": "user", "content": "?"}], **place)
+    assert server.requests[-1].json["messages"][1]["content"] == [THINKING, TEXT]
+
+
+def test_an_answer_can_be_marked_for_the_cache(
+    server: AnthropicEmulator, place: dict[str, Any]
+) -> None:
+    server.script([TEXT, THINKING])
+    mark = {"type": "ephemeral"}
+    said = {**plain(**place).choices[0].message.to_dict(), "cache_control": mark}
+    plain([{"role": "user", "content": "Hi"}, said, {"role": "user", "content": "?"}], **place)
+    sent = server.requests[-1].json["messages"][1]["content"]
+    assert sent == [{**TEXT, "cache_control": mark}, THINKING]
+
+
 def test_thinking_stays_with_content_that_was_changed(
     server: AnthropicEmulator, place: dict[str, Any]
 ) -> None:
