@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..deployments import Deployment, origin
+from ..types.samplers import LOCAL_PARAMS
 from .message_keys import returned
-from .openai_like import LOCAL_PARAMS, OpenAILike
+from .openai_like import OpenAILike
 
 ALIASES = {"ollama_chat": "ollama"}
 """Prefixes that LiteLLM's users know, where they mean the same."""
