@@ -93,7 +93,7 @@ class OpenAILike(Provider):
             params = with_strict_schemas(params)
         body = self.body(request, deployment, params)
         body.update(request.extra_body)
-        content = _encode(body, request)
+        content = encode(body, request)
         headers = self._headers(request, deployment, content)
         return HTTPCall("POST", self._url(request, deployment), headers, content, dropped)
 
@@ -205,7 +205,8 @@ _NO_NUMBER = re.compile(rb"[:,\[](?:NaN|-?Infinity)[,}\]]")
 _PATHS = tuple(sorted((row.path for row in OPERATIONS.values()), key=len, reverse=True))
 
 
-def _encode(body: Mapping[str, Any], request: Request) -> bytes:
+def encode(body: Mapping[str, Any], request: Request) -> bytes:
+    """`body` as JSON. Raises `BadRequestError` for what JSON cannot carry."""
     try:
         encoded = to_json(body)
     except (PydanticSerializationError, UnicodeError) as exc:

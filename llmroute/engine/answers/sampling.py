@@ -29,7 +29,8 @@ class Sampling:
     """The sampling parameters of one request. Defaults are those of llama.cpp's own programs."""
 
     max_tokens: int | None = None
-    """The most tokens to generate; `None` means until the context window is full."""
+    """The most tokens to generate; `None`, or a number below 0, means until the context window is
+    full."""
     n: int = 1
     """Answers per prompt."""
     best_of: int | None = None
@@ -144,6 +145,14 @@ def _unknown(name: str) -> BadRequestError:
     return UnsupportedParamsError(f"llamacpp does not take {name!r}.", param=name)
 
 
+def _max_tokens(name: str, value: object) -> int | None:
+    """A number below 0 is llama.cpp's way to say: no limit."""
+    if type(value) is int and value < 0:
+        return None
+    limit: int = integer(0, 2**31 - 1)(name, value)
+    return limit
+
+
 def _stop(name: str, value: object) -> tuple[str, ...]:
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
@@ -165,7 +174,7 @@ def _logit_bias(name: str, value: object) -> dict[int, float]:
 
 
 _CHECKS: dict[str, Check] = {
-    "max_tokens": integer(0, 2**31 - 1),
+    "max_tokens": _max_tokens,
     "n": integer(1, _MAX_CHOICES),
     "best_of": integer(1, _MAX_CHOICES),
     "temperature": number(0, 100),

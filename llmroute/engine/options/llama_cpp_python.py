@@ -21,7 +21,7 @@ INSTEAD = {
     "seed": "Pass seed= with each call.",
     "last_n_tokens_size": "Leave it out: penalties look at the last 64 tokens.",
     "chat_format": "Pass chat_template= with each call: the name of a format, or a Jinja template.",
-    "chat_handler": "Pass the handler's name as chat_handler_name.",
+    "chat_handler": "Pass the handler's name as chat_handler_name, and its file as mmproj.",
     "tokenizer": "Leave it out: the tokenizer is the one in the model's file.",
     "lora_base": "Leave it out: an adapter is applied to the model itself, quantised or not.",
     "vocab_only": "Leave it out: counting tokens loads no weights.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -163,12 +163,8 @@ class LoadOptions:
         `NotFoundError` for an unknown draft model.
         """
         options: dict[str, Any] = {}
-        for written, value in given.items():
-            if written in _FOR_IMAGES or value is None or is_neutral(written, value):
-                continue
+        for written, value in _asked(given):
             name = _ALIASES.get(written, written)
-            if name not in CHECKS:
-                raise _unknown(written)
             checked = CHECKS[name](written, value)
             if checked is not None:
                 options[name] = checked
@@ -214,6 +210,22 @@ class LoadOptions:
         if self.draft_model in (None, PROMPT_LOOKUP):
             return None
         return LoadOptions(prefix_cache=False, **{name: getattr(self, name) for name in _SHARED})
+
+
+def check_names(given: Mapping[str, Any]) -> None:
+    """Raises `UnsupportedParamsError` for a name that is no load option; looks at no value."""
+    for _ in _asked(given):
+        pass
+
+
+def _asked(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What a caller asks for, by the name as it was written."""
+    for written, value in given.items():
+        if written in _FOR_IMAGES or value is None or is_neutral(written, value):
+            continue
+        if _ALIASES.get(written, written) not in CHECKS:
+            raise _unknown(written)
+        yield written, value
 
 
 def idle_seconds(options: LoadOptions) -> float | None:

@@ -7,7 +7,7 @@ The texts that callers send cannot steer the model: the name of a control token 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -16,6 +16,7 @@ from ...errors import BadRequestError
 from ..gguf.header import GGUFHeader
 from ..vocabulary.control_tokens import ControlTokens, Segment
 from .builtin import BUILT_IN
+from .chat_formats import CHAT_FORMATS
 from .continuation import Marked, continuing, is_empty, prefill_of, thinks_on
 from .jinja import compile_template
 from .messages import normalise
@@ -125,8 +126,9 @@ def _check_roles(messages: Sequence[Mapping[str, JSON]]) -> None:
 def choose_template(header: GGUFHeader, chosen: str | None, *, with_tools: bool = False) -> str:
     """The template to use, as Jinja text.
 
-    `chosen` (`chat_template=`) is a template, the name of a built-in one, or the name of one of the
-    file's further templates; `None` takes the file's own. Raises `BadRequestError` if there is none
+    `chosen` (`chat_template=`) is a template, the name of a built-in one, a `chat_format` of
+    llama-cpp-python, or the name of one of the file's further templates; `None` takes the file's
+    own. Raises `BadRequestError` if there is none
     or no such name.
     """
     named = header.chat_templates
@@ -135,7 +137,9 @@ def choose_template(header: GGUFHeader, chosen: str | None, *, with_tools: bool 
             return chosen
         if chosen in named or chosen in BUILT_IN:
             return named.get(chosen) or BUILT_IN[chosen]
-        raise _unknown_template(chosen, [*BUILT_IN, *named])
+        if chosen in CHAT_FORMATS:
+            return CHAT_FORMATS[chosen].template
+        raise _unknown_template(chosen, {*BUILT_IN, *CHAT_FORMATS, *named})
     if with_tools and "tool_use" in named:
         return named["tool_use"]
     if header.chat_template is None:
@@ -149,7 +153,7 @@ def choose_template(header: GGUFHeader, chosen: str | None, *, with_tools: bool 
     return header.chat_template
 
 
-def _unknown_template(chosen: str, names: Sequence[str]) -> BadRequestError:
+def _unknown_template(chosen: str, names: Iterable[str]) -> BadRequestError:
     return BadRequestError(
         f"chat_template={chosen!r:.100} is neither a Jinja template nor the name of one. Names: "
         f"{', '.join(sorted(names))}.",

@@ -56,6 +56,12 @@ def test_max_tokens_is_exact(
     assert result.usage.completion_tokens == limit
 
 
+def test_max_tokens_below_0_is_no_limit(runner: Runner, scripted: Scripted) -> None:
+    """llama-cpp-python and llama.cpp's server write -1 for it."""
+    result = runner(call(scripted(_HELLO), max_tokens=-1))
+    assert (result.text, result.finish_reasons) == (_HELLO, ["stop"])
+
+
 def test_an_endless_answer_ends_with_the_context_window(scripted: Scripted) -> None:
     model = scripted("a b c ", loop=True)
     result = run(call(model, "12345", load={"n_ctx": 300}))
@@ -247,7 +253,7 @@ def test_text_completion_reads_control_tokens(scripted: Scripted) -> None:
         ({"temperature": "hot"}, BadRequestError),
         ({"top_p": 1.5}, BadRequestError),
         ({"top_k": 1.5}, BadRequestError),
-        ({"max_tokens": -1}, BadRequestError),
+        ({"max_tokens": -0.5}, BadRequestError),
         ({"max_tokens": True}, BadRequestError),
         ({"n": 0}, BadRequestError),
         ({"repeat_penalty": 0}, BadRequestError),

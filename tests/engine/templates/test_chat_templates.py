@@ -12,6 +12,7 @@ from hypothesis import given, strategies as st
 from llmroute.engine.gguf.check import read_header
 from llmroute.engine.templates.builtin import BUILT_IN
 from llmroute.engine.templates.chat import choose_template, render_chat
+from llmroute.engine.templates.chat_formats import CHAT_FORMATS
 from llmroute.engine.vocabulary.control_tokens import ControlTokens, Segment
 from llmroute.errors import BadRequestError, UnsupportedOperationError
 from llmroute.testing.tiny_gguf import CHAT_TEMPLATE, write_random
@@ -407,6 +408,7 @@ def test_choosing_a_template(with_names):
     assert choose_template(header, None, with_tools=True) == "{{ tools }}"
     assert choose_template(header, "tool_use") == "{{ tools }}"
     assert choose_template(header, "chatml") == BUILT_IN["chatml"]
+    assert choose_template(header, "alpaca") == CHAT_FORMATS["alpaca"].template
     assert choose_template(header, "{{ messages }}") == "{{ messages }}"
 
 

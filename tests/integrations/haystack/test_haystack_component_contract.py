@@ -221,11 +221,62 @@ def test_secrets_are_written_by_name_only(component, monkeypatch):
         component(**{**options, "api_key": Secret.from_token("sk-very-secret")}).to_dict()
 
 
-def test_a_key_among_generation_kwargs_is_refused():
-    with pytest.raises(ValueError, match="api_key=Secret"):
-        LLMRouteChatGenerator("openai/gpt", generation_kwargs={"api_key": "sk"})
-    with pytest.raises(ValueError, match="api_key=Secret"):
-        LLMRouteChatGenerator("openai/gpt").run("Hi", generation_kwargs={"api_key": "sk"})
+@every_one
+@pytest.mark.parametrize(
+    ("misused", "error", "says"),
+    [
+        ({"api_key": "sk-secret"}, ValueError, "api_key=Secret"),
+        ({"api_key": "sk-secret", 1: 2}, TypeError, "names as keys, not 1"),
+        ("max_tokens=5", TypeError, "generation_kwargs must be a dict, not str"),
+        ([("max_tokens", 5)], TypeError, "generation_kwargs must be a dict, not list"),
+        ({"model": "other"}, ValueError, "'model' does not belong .* give it to the component"),
+        ({"messages": []}, ValueError, r"'messages' does not belong .* give them to run\(\)"),
+        ({"prompt": "Hi"}, ValueError, "'prompt' does not belong"),
+        ({"model_kwargs": {"n_ctx": 64}}, ValueError, "'model_kwargs' does not belong"),
+        ({"api_base": "http://127.0.0.1"}, ValueError, "api_base_url"),
+        ({"streaming_callback": print}, ValueError, "'streaming_callback' does not belong"),
+        ({"generation_kwargs": {"max_tokens": 5}}, ValueError, "give its keys directly"),
+        ({"tools": [FUNCTION]}, ValueError, "Tools and Toolsets"),
+        ({"tools": Toolset([FUNCTION])}, ValueError, "Tools and Toolsets"),
+    ],
+)
+def test_generation_kwargs_misused_are_refused_before_anything_is_sent(make, misused, error, says):
+    with pytest.raises(error, match=says) as caught:
+        make(generation_kwargs=misused)
+    assert "sk-secret" not in str(caught.value)
+    for run in runs(make()):
+        with pytest.raises(error, match=says):
+            run("Hi", generation_kwargs=misused)
+
+
+@every_one
+def test_stream_among_generation_kwargs_is_a_bool(make):
+    for run in runs(make()):
+        with pytest.raises(TypeError, match="stream in generation_kwargs must be True or False"):
+            run("Hi", generation_kwargs={"stream": "yes"})
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+def test_a_cut_answer_is_a_warning(chat_component, caplog, streamed):
+    for run in runs(chat_component):
+        caplog.clear()
+        options = {"generation_kwargs": {"max_tokens": 2, "stream": streamed}}
+        (reply,) = run("Hi", **options)["replies"]
+        assert reply.meta["finish_reason"] == "length"
+        (record,) = caplog.records
+        assert record.levelname == "WARNING"
+        assert "index 0 was cut" in record.getMessage()
+        assert "max_tokens" in record.getMessage()
+
+
+def test_a_cut_text_is_a_warning_and_a_whole_one_is_none(spoken, caplog):
+    for run in runs(LlamaCppGenerator(spoken)):
+        caplog.clear()
+        run("Hi", generation_kwargs={"max_tokens": 2, "n": 2})
+        assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+        caplog.clear()
+        run("Hi")
+        assert not caplog.records
 
 
 @pytest.mark.parametrize("component", [MetaLlamaChatGenerator, LLMRouteChatGenerator])
@@ -286,5 +337,4 @@ def test_the_callers_dicts_stay_as_they_are(spoken):
     component.run("Hi", generation_kwargs=(more := {"max_tokens": 1}))
     assert load == {"n_batch": 64, "verbose": False}
     assert (generation, more) == ({"max_tokens": 2}, {"max_tokens": 1})
-    assert component.model_kwargs == load
     component.close()

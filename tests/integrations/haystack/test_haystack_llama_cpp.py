@@ -117,12 +117,6 @@ def test_model_kwargs_win_and_are_not_changed(fresh, make):
     component.close()
 
 
-@pytest.mark.parametrize("make", [LlamaCppChatGenerator, LlamaCppGenerator])
-def test_what_is_no_load_option_is_told(fresh, make):
-    with pytest.raises(UnsupportedParamsError, match="n_gpu_layers"):
-        make(fresh, model_kwargs={"n_gpu_layer": 1}).warm_up()
-
-
 def test_a_path_object_is_a_path_too(spoken):
     component = LlamaCppChatGenerator(Path(spoken))
     assert component.run("Hi")["replies"][0].text == "Hello from this process."
@@ -164,8 +158,80 @@ def test_chat_format_and_seed_of_llama_cpp_python(scripted):
         LlamaCppChatGenerator(base).run("Hi")
     component = LlamaCppChatGenerator(base, model_kwargs={"chat_format": "chatml", "seed": 3})
     assert component.run("Hi")["replies"][0].text == "Fine."
-    with pytest.raises(ValueError, match="chatml"):
-        LlamaCppChatGenerator(base, model_kwargs={"chat_format": "alpaca"}).run("Hi")
+
+
+def test_chat_format_is_taken_by_every_name_or_refused_at_once(scripted):
+    formats = pytest.importorskip("llama_cpp.llama_chat_format")
+    base = str(scripted("Fine.", chat_template=None))
+    for name in formats.LlamaChatCompletionHandlerRegistry()._chat_handlers:
+        if name.startswith("functionary"):
+            with pytest.raises(ValueError, match="Leave it out"):
+                LlamaCppChatGenerator(base, model_kwargs={"chat_format": name})
+        else:
+            component = LlamaCppChatGenerator(base, model_kwargs={"chat_format": name})
+            assert component.run("Hi")["replies"][0].text == "Fine."
+    for unknown in ("chatlm", 7, ["chatml"]):
+        with pytest.raises(ValueError, match="chatml"):
+            LlamaCppChatGenerator(base, model_kwargs={"chat_format": unknown})
+
+
+def test_chat_format_ends_an_answer_where_the_next_turn_begins(scripted):
+    base = str(scripted("Fine. So it is.\n<human>: And you?", chat_template=None))
+    component = LlamaCppChatGenerator(base, model_kwargs={"chat_format": "redpajama-incite"})
+    assert component.run("Hi")["replies"][0].text == "Fine. So it is.\n"
+    for stop in ("So", ["So"]):
+        assert component.run("Hi", {"stop": stop})["replies"][0].text == "Fine. "
+    # A template of the run's own has nothing to do with the format.
+    whole = component.run("Hi", {"chat_template": "chatml"})["replies"][0].text
+    assert whole.endswith("And you?")
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+def test_max_tokens_below_0_is_no_limit(spoken, how):
+    for component in (
+        LlamaCppChatGenerator(spoken, generation_kwargs={"max_tokens": 2}),
+        LlamaCppGenerator(spoken, generation_kwargs={"max_tokens": 2}),
+        LLMRouteChatGenerator(f"llamacpp/{spoken}", generation_kwargs={"max_tokens": 2}),
+    ):
+        given = {"generation_kwargs": {"max_tokens": -1}}
+        result = (
+            component.run("Hi", **given)
+            if how == "sync"
+            else asyncio.run(component.run_async("Hi", **given))
+        )
+        (reply,) = result["replies"]
+        assert getattr(reply, "text", reply) == "Hello from this process."
+
+
+@pytest.mark.parametrize("make", [LlamaCppChatGenerator, LlamaCppGenerator])
+def test_model_kwargs_show_the_other_parameters_in_a_copy(make):
+    load = {"n_batch": 64, "verbose": False}
+    component = make("here.gguf", n_ctx=256, model_kwargs=load)
+    filled = {"model_path": "here.gguf", "n_ctx": 256, "n_batch": 64, "verbose": False}
+    assert component.model_kwargs == filled
+    assert component.to_dict()["init_parameters"]["model_kwargs"] == filled
+    assert load == {"n_batch": 64, "verbose": False}
+    assert make.from_dict(component.to_dict()).model_kwargs == filled
+    assert make("here.gguf").model_kwargs == {
+        **{"model_path": "here.gguf", "n_ctx": 0, "n_batch": 512}
+    }
+
+
+@pytest.mark.parametrize("make", [LlamaCppChatGenerator, LlamaCppGenerator])
+@pytest.mark.parametrize(
+    ("load", "error", "says"),
+    [
+        ({"n_gpu_layer": 1}, UnsupportedParamsError, "n_gpu_layers"),
+        ({"chat_handler": object()}, UnsupportedParamsError, "chat_handler_name"),
+        ({"hf_tokenizer_path": "x"}, UnsupportedParamsError, "hf_tokenizer_path"),
+        ("n_ctx=64", TypeError, "model_kwargs must be a dict, not str"),
+        ([("n_ctx", 64)], TypeError, "model_kwargs must be a dict, not list"),
+        ({1: 2}, TypeError, "names as keys, not 1"),
+    ],
+)
+def test_model_kwargs_misused_are_refused_at_construction(make, load, error, says):
+    with pytest.raises(error, match=says):
+        make("nowhere.gguf", model_kwargs=load)
 
 
 def test_a_random_seed_of_model_kwargs_repeats_an_answer(tiny_random):

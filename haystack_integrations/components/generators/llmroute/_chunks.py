@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import NamedTuple
 
 from haystack.dataclasses import ComponentInfo, ReasoningContent, StreamingChunk, ToolCallDelta
+from haystack.dataclasses.streaming_chunk import FinishReason
 
 from llmroute.types.chat import ChatCompletion
 from llmroute.types.chat_chunk import ChatCompletionChunk, ChunkChoice
@@ -34,55 +35,80 @@ class ChunkMapper:
             yield from self._choice(chunk.model, choice)
 
     def usage(self, answer: ChatCompletion | TextCompletion) -> Iterator[StreamingChunk]:
-        """The last chunk, which tells the usage; none if the provider reported none."""
+        """The last chunk, which has the usage; none if the provider reported none."""
         if answer.usage is not None:
-            yield self._chunk(answer.model, {}, {"usage": usage_dict(answer.usage)})
+            yield self._chunk(answer.model, _NOTHING, {"usage": usage_dict(answer.usage)})
 
     def _choice(self, model: str, choice: ChunkChoice | TextChoice) -> Iterator[StreamingChunk]:
-        brought = [self._in_block(choice, *part) for part in _parts(choice)]
-        last: dict[str, Any] = {}
+        *before, last = list(_parts(choice)) or [_NOTHING]
+        for part in before:
+            yield self._chunk(model, part, {"index": choice.index}, self._block(choice, part))
+        meta: dict[str, object] = {"index": choice.index}
         if choice.finish_reason is not None:
-            last["finish_reason"] = choice.finish_reason
+            meta["finish_reason"] = choice.finish_reason
         if choice.logprobs is not None:
-            last["logprobs"] = choice.logprobs.to_dict()
+            meta["logprobs"] = choice.logprobs.to_dict()
         if isinstance(choice, ChunkChoice) and choice.delta.refusal:
-            last["refusal"] = choice.delta.refusal
-        if last and not brought:
-            brought = [{}]
-        for number, fields in enumerate(brought, 1):
-            meta = {"index": choice.index, **(last if number == len(brought) else {})}
-            yield self._chunk(model, fields, meta)
+            meta["refusal"] = choice.delta.refusal
+        if len(meta) > 1 or last is not _NOTHING:
+            ends = FINISH_REASONS.get(choice.finish_reason)
+            yield self._chunk(model, last, meta, self._block(choice, last), ends)
 
-    def _in_block(
-        self, choice: ChunkChoice | TextChoice, kind: str, number: int, fields: dict[str, Any]
-    ) -> dict[str, Any]:
-        block = (choice.index, kind, number)
-        start = block not in self._blocks
-        index = self._blocks.setdefault(block, len(self._blocks))
-        return {**fields, "index": index, "start": start}
-
-    def _chunk(self, model: str, fields: dict[str, Any], meta: dict[str, Any]) -> StreamingChunk:
+    def _chunk(
+        self,
+        model: str,
+        part: _Part,
+        meta: Mapping[str, object],
+        block: tuple[int | None, bool] = (None, False),
+        finish_reason: FinishReason | None = None,
+    ) -> StreamingChunk:
         now = datetime.now(UTC).isoformat()
         self.started = self.started or now
+        index, start = block
         return StreamingChunk(
-            **{"content": "", **fields},
+            content=part.content,
+            reasoning=part.reasoning,
+            tool_calls=part.tool_calls,
+            index=index,
+            start=start,
             component_info=self._component,
-            finish_reason=FINISH_REASONS.get(meta.get("finish_reason")),
+            finish_reason=finish_reason,
             meta={"model": model, "received_at": now, **meta},
         )
 
+    def _block(self, choice: ChunkChoice | TextChoice, part: _Part) -> tuple[int | None, bool]:
+        """The number of the content block that `part` belongs to, and whether it begins it."""
+        if part is _NOTHING:
+            return None, False
+        block = (choice.index, part.kind, part.number)
+        start = block not in self._blocks
+        return self._blocks.setdefault(block, len(self._blocks)), start
 
-def _parts(choice: ChunkChoice | TextChoice) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """What a choice brings: the kind of block, which of that kind, and the chunk's fields."""
+
+class _Part(NamedTuple):
+    """What a choice brings to one content block."""
+
+    kind: str
+    number: int = 0
+    """Which block of that kind."""
+    content: str = ""
+    reasoning: ReasoningContent | None = None
+    tool_calls: list[ToolCallDelta] | None = None
+
+
+_NOTHING = _Part("nothing")
+
+
+def _parts(choice: ChunkChoice | TextChoice) -> Iterator[_Part]:
     if isinstance(choice, TextChoice):
         if choice.text:
-            yield "text", 0, {"content": choice.text}
+            yield _Part("text", content=choice.text)
         return
     delta = choice.delta
     if delta.reasoning_content:
-        yield "reasoning", 0, {"reasoning": ReasoningContent(delta.reasoning_content)}
+        yield _Part("reasoning", reasoning=ReasoningContent(delta.reasoning_content))
     if delta.content:
-        yield "text", 0, {"content": delta.content}
+        yield _Part("text", content=delta.content)
     for call in delta.tool_calls or ():
         function = call.function
         piece = ToolCallDelta(
@@ -91,4 +117,4 @@ def _parts(choice: ChunkChoice | TextChoice) -> Iterator[tuple[str, int, dict[st
             tool_name=function.name if function else None,
             arguments=function.arguments if function else None,
         )
-        yield "tool call", call.index, {"tool_calls": [piece]}
+        yield _Part("tool call", call.index, tool_calls=[piece])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from haystack import logging
 from haystack.dataclasses import (
@@ -22,9 +22,15 @@ from haystack.tools.tool import Tool
 
 from llmroute.schemas import strict as strict_schema
 from llmroute.types.chat import ChatCompletion, Choice, ToolCall as CanonicalToolCall
+from llmroute.types.text import TextCompletion
 from llmroute.types.usage import Usage
 
 logger = logging.getLogger(__name__)
+
+Message: TypeAlias = dict[str, object]
+"""A message in OpenAI's shape."""
+Part: TypeAlias = dict[str, object]
+"""A part of a message's content in OpenAI's shape."""
 
 FINISH_REASONS: dict[str | None, FinishReason] = {
     "stop": "stop",
@@ -35,9 +41,16 @@ FINISH_REASONS: dict[str | None, FinishReason] = {
 }
 
 
+_CUT = {
+    "length": "max_tokens or the context window was reached; raise max_tokens for a longer one",
+    "content_filter": "a content filter ended it",
+}
+"""Why an answer was cut, by its finish reason."""
+
+
 def to_messages(
     messages: list[ChatMessage] | str, *, image_types: Collection[str] | None = None
-) -> list[dict[str, Any]]:
+) -> list[Message]:
     """`messages` in OpenAI's shape; a string is one message of the user, `""` is none.
 
     `image_types` are the MIME types of images that may be sent; `None` leaves it to the provider.
@@ -51,7 +64,7 @@ def to_messages(
     return [item for message in messages for item in _canonical(message, image_types)]
 
 
-def to_tools(tools: ToolsType | None, *, strict: bool = False) -> list[dict[str, Any]]:
+def to_tools(tools: ToolsType | None, *, strict: bool = False) -> list[dict[str, object]]:
     """`tools` in OpenAI's shape; empty if there are none. The tools stay as they are.
 
     `strict` asks the model to keep to the parameters' schema, which then takes no further
@@ -70,18 +83,31 @@ def flat_tools(tools: ToolsType | None) -> list[Tool]:
 
 
 def to_replies(
-    answer: ChatCompletion, *, further_meta: Mapping[str, Any] | None = None
+    answer: ChatCompletion, *, further_meta: Mapping[str, object] | None = None
 ) -> list[ChatMessage]:
     """The message of every choice, with the facts about the answer in `meta`."""
+    warn_of_cut_answers(answer)
     return [_reply(answer, choice, further_meta or {}) for choice in answer.choices]
 
 
-def usage_dict(usage: Usage | None) -> dict[str, Any]:
+def warn_of_cut_answers(answer: ChatCompletion | TextCompletion) -> None:
+    """Logs a warning for every choice that does not end where the model would have ended it."""
+    for choice in answer.choices:
+        if choice.finish_reason in _CUT:
+            logger.warning(
+                "The answer with index {_index} was cut: {_reason} (finish_reason: {_finish})",
+                _index=choice.index,
+                _reason=_CUT[choice.finish_reason],
+                _finish=choice.finish_reason,
+            )
+
+
+def usage_dict(usage: Usage | None) -> dict[str, object]:
     """`usage` as plain data without what is unknown; empty if the provider reported none."""
     return {} if usage is None else _without_none(usage.to_dict())
 
 
-def _without_none(data: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(data: Mapping[str, object]) -> dict[str, object]:
     # An Agent sums usage key by key, and nothing can be added to None.
     return {
         key: _without_none(value) if isinstance(value, Mapping) else value
@@ -90,9 +116,7 @@ def _without_none(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _canonical(
-    message: ChatMessage, image_types: Collection[str] | None
-) -> Iterator[dict[str, Any]]:
+def _canonical(message: ChatMessage, image_types: Collection[str] | None) -> Iterator[Message]:
     if message.tool_call_results:
         yield from (_tool_result(result) for result in message.tool_call_results)
         return
@@ -100,7 +124,7 @@ def _canonical(
     texts_and_images = [part for part in parts if not isinstance(part, ToolCall | ReasoningContent)]
     if not parts and message.role.value != "assistant":
         raise ValueError(f"A message of role {message.role.value} has no content")
-    result: dict[str, Any] = {
+    result: Message = {
         "role": message.role.value,
         "content": _content(texts_and_images, image_types),
     }
@@ -115,7 +139,16 @@ def _canonical(
     yield result
 
 
-def _content(parts: Sequence[Any], image_types: Collection[str] | None) -> Any:
+@runtime_checkable
+class _File(Protocol):
+    """Haystack's `FileContent`, which its older versions don't have."""
+
+    base64_data: str
+    mime_type: str | None
+    filename: str | None
+
+
+def _content(parts: Sequence[object], image_types: Collection[str] | None) -> str | list[Part]:
     if not parts:
         return ""  # what templates and endpoints take, unlike a null, beside tool calls
     if len(parts) == 1 and isinstance(parts[0], TextContent):
@@ -123,12 +156,12 @@ def _content(parts: Sequence[Any], image_types: Collection[str] | None) -> Any:
     return [_part(part, image_types) for part in parts]
 
 
-def _part(part: Any, image_types: Collection[str] | None) -> dict[str, Any]:
+def _part(part: object, image_types: Collection[str] | None) -> Part:
     if isinstance(part, TextContent):
         return {"type": "text", "text": part.text}
     if isinstance(part, ImageContent):
         return _image(part, image_types)
-    if type(part).__name__ == "FileContent":  # older versions of Haystack don't have it
+    if isinstance(part, _File):
         if part.mime_type is None:
             raise ValueError("A FileContent needs its mime_type, such as 'application/pdf'")
         url = f"data:{part.mime_type};base64,{part.base64_data}"
@@ -137,7 +170,7 @@ def _part(part: Any, image_types: Collection[str] | None) -> dict[str, Any]:
     raise ValueError(f"{type(part).__name__} cannot be sent to a model")
 
 
-def _image(image: ImageContent, image_types: Collection[str] | None) -> dict[str, Any]:
+def _image(image: ImageContent, image_types: Collection[str] | None) -> Part:
     if image.mime_type is None:
         raise ValueError("An ImageContent needs its mime_type, such as 'image/png'")
     if image_types is not None and image.mime_type not in image_types:
@@ -151,7 +184,7 @@ def _image(image: ImageContent, image_types: Collection[str] | None) -> dict[str
     return {"type": "image_url", "image_url": url}
 
 
-def _tool_call(call: ToolCall) -> dict[str, Any]:
+def _tool_call(call: ToolCall) -> dict[str, object]:
     arguments = json.dumps(call.arguments, ensure_ascii=False)
     return {
         "id": _id(call),
@@ -160,15 +193,17 @@ def _tool_call(call: ToolCall) -> dict[str, Any]:
     }
 
 
-def _tool_result(result: ToolCallResult) -> dict[str, Any]:
-    content: Any = result.result
-    if not isinstance(content, str):
-        if not all(isinstance(part, TextContent) for part in content):
+def _tool_result(result: ToolCallResult) -> Message:
+    parts = result.result
+    if isinstance(parts, str):
+        content: str | list[Part] = parts
+    else:
+        if not all(isinstance(part, TextContent) for part in parts):
             raise ValueError(
                 f"The result of the tool {result.origin.tool_name} must be text to be sent to the "
                 "model, not images or files"
             )
-        content = _content(content, None)
+        content = _content(parts, None)
     return {"role": "tool", "tool_call_id": _id(result.origin), "content": content}
 
 
@@ -180,15 +215,17 @@ def _id(call: ToolCall) -> str:
     return call.id
 
 
-def _function(tool: Tool, strict: bool) -> dict[str, Any]:
-    spec = dict(tool.tool_spec)
+def _function(tool: Tool, strict: bool) -> dict[str, object]:
+    spec: dict[str, object] = dict(tool.tool_spec)
     if strict:
         spec["strict"] = True
-        spec["parameters"] = strict_schema(spec["parameters"])
+        spec["parameters"] = strict_schema(tool.parameters)
     return spec
 
 
-def _reply(answer: ChatCompletion, choice: Choice, further_meta: Mapping[str, Any]) -> ChatMessage:
+def _reply(
+    answer: ChatCompletion, choice: Choice, further_meta: Mapping[str, object]
+) -> ChatMessage:
     said = choice.message
     calls = list(_haystack_calls(said.tool_calls or ()))
     meta = {

@@ -1,4 +1,4 @@
-"""The models in this process that components use: loaded at need, given back by the last one."""
+"""The models in this process that components use: loaded when needed, unloaded by the last one."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class LocalModel:
         warm_up(self._name, **self._options)
 
     async def aload(self) -> None:
-        """The async twin of `load`; the event loop goes on meanwhile."""
+        """The async twin of `load`; the event loop stays free."""
         await asyncio.to_thread(self.load)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """No longer use the model; it is unloaded if no other component uses it."""
         if self._path is None:
             return
@@ -58,6 +58,6 @@ class LocalModel:
         if last:
             unload(str(path))
 
-    async def alet_go(self) -> None:
-        """The async twin of `let_go`; the event loop goes on meanwhile."""
-        await asyncio.to_thread(self.let_go)
+    async def arelease(self) -> None:
+        """The async twin of `release`; the event loop stays free."""
+        await asyncio.to_thread(self.release)

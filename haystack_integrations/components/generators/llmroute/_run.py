@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeAlias
 
+from haystack.core.component import Component
 from haystack.dataclasses import (
     ChatMessage,
     ComponentInfo,
@@ -14,12 +15,18 @@ from haystack.dataclasses import (
     StreamingChunk,
 )
 
-from llmroute.api import acompletion, atext_completion, completion, text_completion
+from llmroute.calls.chat import acompletion, completion
+from llmroute.calls.text import atext_completion, text_completion
+from llmroute.transport.streams import AsyncStream, Stream
 from llmroute.types.chat import ChatCompletion
+from llmroute.types.chat_chunk import ChatCompletionChunk
 from llmroute.types.text import TextCompletion
 
 from ._chunks import ChunkMapper
-from ._convert import to_replies
+from ._convert import Message, to_replies
+
+Content: TypeAlias = list[Message] | str
+"""Messages of a chat, else a text to be continued."""
 
 _NEEDS_LOOP = "is a coroutine function, or returns a coroutine; use run_async()"
 
@@ -28,50 +35,75 @@ _NEEDS_LOOP = "is a coroutine function, or returns a coroutine; use run_async()"
 class Call:
     """A call that a component is about to make."""
 
-    component: Any
+    component: Component
     model: str
     """With the provider's prefix."""
-    content: list[dict[str, Any]] | str
-    """Messages for a chat, else a text to be continued."""
+    content: Content
     arguments: Mapping[str, Any]
-    """Further arguments of `completion()` or `text_completion()`."""
+    """Further arguments of `completion()` or `text_completion()`, which check them."""
     callback: StreamingCallbackT | None
-    """`None`: the answer comes whole, unless the arguments ask for a stream."""
-
-    @property
-    def stream(self) -> bool:
-        """Whether the model is asked for a stream."""
-        return self.callback is not None or bool(self.arguments.get("stream"))
-
-    def keywords(self) -> dict[str, Any]:
-        """The keyword arguments of the call."""
-        return {**self.arguments, "stream": self.stream}
-
-    def mapper(self) -> ChunkMapper:
-        """A new mapper for the chunks of this call."""
-        return ChunkMapper(ComponentInfo.from_component(self.component))
+    stream: bool
+    """Whether the answer comes in chunks, which a callback needs."""
 
 
-def chat(call: Call) -> dict[str, list[ChatMessage]]:
-    """What a chat component's `run` returns."""
-    answer, meta = _answer(completion, call)
-    return {"replies": to_replies(cast(ChatCompletion, answer), further_meta=meta)}
+def chat(call: Call | None) -> dict[str, list[ChatMessage]]:
+    """What a chat component's `run` returns; without a call, no replies."""
+    if call is None:
+        return {"replies": []}
+    if not call.stream:
+        answer: ChatCompletion = completion(call.model, call.content, **call.arguments)
+        return _replies(answer)
+    relay = _Relay(call)
+    with completion(call.model, call.content, stream=True, **call.arguments) as stream:
+        relay.chunks(stream)
+        answer = stream.get_final_completion()
+    relay.usage(answer)
+    return _replies(answer, completion_start_time=relay.started)
 
 
-async def achat(call: Call) -> dict[str, list[ChatMessage]]:
+async def achat(call: Call | None) -> dict[str, list[ChatMessage]]:
     """The async twin of `chat`."""
-    answer, meta = await _aanswer(acompletion, call)
-    return {"replies": to_replies(cast(ChatCompletion, answer), further_meta=meta)}
+    if call is None:
+        return {"replies": []}
+    if not call.stream:
+        answer: ChatCompletion = await acompletion(call.model, call.content, **call.arguments)
+        return _replies(answer)
+    relay = _Relay(call)
+    async with await acompletion(call.model, call.content, stream=True, **call.arguments) as stream:
+        await relay.achunks(stream)
+        answer = await stream.get_final_completion()
+    await relay.ausage(answer)
+    return _replies(answer, completion_start_time=relay.started)
 
 
 def text(call: Call) -> TextCompletion:
     """The answer to a text component's call."""
-    return cast(TextCompletion, _answer(text_completion, call)[0])
+    assert isinstance(call.content, str)
+    if not call.stream:
+        answer: TextCompletion = text_completion(call.model, call.content, **call.arguments)
+        return answer
+    relay = _Relay(call)
+    with text_completion(call.model, call.content, stream=True, **call.arguments) as stream:
+        relay.chunks(stream)
+        answer = stream.get_final_completion()
+    relay.usage(answer)
+    return answer
 
 
 async def atext(call: Call) -> TextCompletion:
     """The async twin of `text`."""
-    return cast(TextCompletion, (await _aanswer(atext_completion, call))[0])
+    assert isinstance(call.content, str)
+    if not call.stream:
+        answer: TextCompletion = await atext_completion(call.model, call.content, **call.arguments)
+        return answer
+    relay = _Relay(call)
+    async with await atext_completion(
+        call.model, call.content, stream=True, **call.arguments
+    ) as stream:
+        await relay.achunks(stream)
+        answer = await stream.get_final_completion()
+    await relay.ausage(answer)
+    return answer
 
 
 def choose_callback(
@@ -92,46 +124,54 @@ def _is_async(callback: StreamingCallbackT | None) -> bool:
     return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(call)
 
 
-def _answer(send: Any, call: Call) -> tuple[ChatCompletion | TextCompletion, dict[str, Any]]:
-    """The whole answer, and what the reply's `meta` shall also tell."""
-    if not call.stream:
-        return send(call.model, call.content, **call.keywords()), {}
-    mapper = call.mapper()
-    with send(call.model, call.content, **call.keywords()) as stream:
+def _replies(answer: ChatCompletion, **further_meta: object) -> dict[str, list[ChatMessage]]:
+    return {"replies": to_replies(answer, further_meta=further_meta)}
+
+
+class _Relay:
+    """Passes the chunks of one stream on to the callback, as Haystack's."""
+
+    def __init__(self, call: Call) -> None:
+        self._callback = call.callback
+        self._mapper = ChunkMapper(ComponentInfo.from_component(call.component))
+
+    @property
+    def started(self) -> str | None:
+        """When the first chunk came, as ISO text; `None` before."""
+        return self._mapper.started
+
+    def chunks(self, stream: Stream[ChatCompletionChunk] | Stream[TextCompletion]) -> None:
         for chunk in stream:
-            for piece in mapper.feed(chunk):
-                _tell(call.callback, piece)
-        answer = stream.get_final_completion()
-    for piece in mapper.usage(answer):
-        _tell(call.callback, piece)
-    return answer, {"completion_start_time": mapper.started}
+            for piece in self._mapper.feed(chunk):
+                self._send(piece)
 
-
-async def _aanswer(send: Any, call: Call) -> tuple[ChatCompletion | TextCompletion, dict[str, Any]]:
-    """The async twin of `_answer`."""
-    if not call.stream:
-        return await send(call.model, call.content, **call.keywords()), {}
-    mapper = call.mapper()
-    async with await send(call.model, call.content, **call.keywords()) as stream:
+    async def achunks(
+        self, stream: AsyncStream[ChatCompletionChunk] | AsyncStream[TextCompletion]
+    ) -> None:
         async for chunk in stream:
-            for piece in mapper.feed(chunk):
-                await _atell(call.callback, piece)
-        answer = await stream.get_final_completion()
-    for piece in mapper.usage(answer):
-        await _atell(call.callback, piece)
-    return answer, {"completion_start_time": mapper.started}
+            for piece in self._mapper.feed(chunk):
+                await self._asend(piece)
 
+    def usage(self, answer: ChatCompletion | TextCompletion) -> None:
+        for piece in self._mapper.usage(answer):
+            self._send(piece)
 
-def _tell(callback: StreamingCallbackT | None, chunk: StreamingChunk) -> None:
-    told = callback(chunk) if callback is not None else None
-    if inspect.isawaitable(told):  # as a lambda around a coroutine function returns
-        if inspect.iscoroutine(told):
-            told.close()
-        raise ValueError(f"The streaming_callback {_NEEDS_LOOP}")
+    async def ausage(self, answer: ChatCompletion | TextCompletion) -> None:
+        for piece in self._mapper.usage(answer):
+            await self._asend(piece)
 
+    def _send(self, chunk: StreamingChunk) -> None:
+        if self._callback is None:
+            return
+        returned: object = self._callback(chunk)
+        if inspect.isawaitable(returned):  # as a lambda around a coroutine function returns
+            if inspect.iscoroutine(returned):
+                returned.close()
+            raise ValueError(f"The streaming_callback {_NEEDS_LOOP}")
 
-async def _atell(callback: StreamingCallbackT | None, chunk: StreamingChunk) -> None:
-    if callback is not None:
-        told = callback(chunk)
-        if inspect.isawaitable(told):
-            await told
+    async def _asend(self, chunk: StreamingChunk) -> None:
+        if self._callback is None:
+            return
+        returned: object = self._callback(chunk)
+        if inspect.isawaitable(returned):
+            await returned

@@ -13,7 +13,7 @@ from haystack.utils import deserialize_callable, deserialize_secrets_inplace, se
 from llmroute.schemas import response_format
 
 
-def to_dict(component: Any, **init_parameters: Any) -> dict[str, Any]:
+def to_dict(component: object, init_parameters: Mapping[str, Any]) -> dict[str, Any]:
     """`component` as data that YAML can hold.
 
     Raises `ValueError` for a secret given as a token, which must not be written down.

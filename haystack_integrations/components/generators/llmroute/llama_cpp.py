@@ -1,20 +1,20 @@
 """The component that continues texts with a GGUF model in this process."""
 
-from typing import Any, Self
+from typing import Any
 
-from haystack import component, default_from_dict
-from haystack.dataclasses import StreamingCallbackT
+from haystack import component
+from haystack.dataclasses import ChatMessage, StreamingCallbackT
 
 from llmroute.types.text import TextCompletion
 
-from ._llama_cpp_kwargs import generation_arguments, load_options
-from ._local import LocalModel
-from ._run import Call, atext, choose_callback, text
-from ._serde import restore, to_dict
+from ._component import Given
+from ._convert import warn_of_cut_answers
+from ._llama_cpp import LlamaCppBase
+from ._run import atext, text
 
 
 @component
-class LlamaCppGenerator:
+class LlamaCppGenerator(LlamaCppBase):
     """Continues a text with a GGUF model that llama.cpp runs in this process.
 
         from haystack_integrations.components.generators.llmroute import LlamaCppGenerator
@@ -35,58 +35,21 @@ class LlamaCppGenerator:
         *,
         streaming_callback: StreamingCallbackT | None = None,
     ) -> None:
-        """Prepares the component; the model is not looked at.
+        """Prepares the component; the model's file is not read.
 
         :param model: The path of the model, or a name that `llamacpp/` finds.
         :param n_ctx: The context window in tokens; 0 takes the model's own.
         :param n_batch: Tokens computed in one step.
         :param model_kwargs: Options of loading the model; they win over the parameters above
-            (`model_path` over `model`).
+            (`model_path` over `model`). The attribute of this name is a copy that has those, too.
         :param generation_kwargs: Arguments of every call; those of a run win, key by key.
         :param streaming_callback: Called with every chunk; `None` asks for whole answers.
+        :raises UnsupportedParamsError: `model_kwargs` have a name that is no load option.
+        :raises ValueError: `generation_kwargs` have a name that belongs elsewhere.
         """
-        self.model_path = str(model)
-        self.n_ctx = n_ctx
-        self.n_batch = n_batch
-        self.model_kwargs = dict(model_kwargs or {})
-        self.generation_kwargs = dict(generation_kwargs or {})
-        self.streaming_callback = streaming_callback
-        self._path = str(self.model_kwargs.get("model_path", model))
-        self._load = load_options(n_ctx, n_batch, self.model_kwargs)
-        self._local = LocalModel(self._path, self._load)
-
-    def warm_up(self) -> None:
-        """Loads the model and waits for it. A run loads it, too, if need be."""
-        self._local.load()
-
-    async def warm_up_async(self) -> None:
-        """The async twin of `warm_up`."""
-        await self._local.aload()
-
-    def close(self) -> None:
-        """Gives the model's memory back, unless another component uses it."""
-        self._local.let_go()
-
-    async def close_async(self) -> None:
-        """The async twin of `close`."""
-        await self._local.alet_go()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The component as plain data."""
-        return to_dict(
-            self,
-            model=self.model_path,
-            n_ctx=self.n_ctx,
-            n_batch=self.n_batch,
-            model_kwargs=self.model_kwargs,
-            generation_kwargs=self.generation_kwargs,
-            streaming_callback=self.streaming_callback,
+        LlamaCppBase.__init__(
+            self, model, n_ctx, n_batch, model_kwargs, generation_kwargs, streaming_callback
         )
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """The component that `to_dict` wrote."""
-        return default_from_dict(cls, restore(data))
 
     @component.output_types(replies=list[str], meta=list[dict[str, Any]])
     def run(
@@ -103,10 +66,9 @@ class LlamaCppGenerator:
         :param streaming_callback: Called with every chunk, instead of the component's own.
         :returns: `replies`: the continuations. `meta`: for each of them the whole response.
         """
-        callback = choose_callback(self.streaming_callback, streaming_callback, in_loop=False)
-        if not prompt:
-            return {"replies": [], "meta": []}
-        return _result(text(self._call(prompt, callback, generation_kwargs)))
+        given = Given(streaming_callback=streaming_callback, generation_kwargs=generation_kwargs)
+        call = self._call(prompt, given)
+        return _result(None if call is None else text(call))
 
     @component.output_types(replies=list[str], meta=list[dict[str, Any]])
     async def run_async(
@@ -117,32 +79,24 @@ class LlamaCppGenerator:
         streaming_callback: StreamingCallbackT | None = None,
     ) -> dict[str, list[str] | list[dict[str, Any]]]:
         """The async twin of `run`; the callback may be a coroutine function."""
-        callback = choose_callback(self.streaming_callback, streaming_callback, in_loop=True)
-        if not prompt:
-            return {"replies": [], "meta": []}
-        return _result(await atext(self._call(prompt, callback, generation_kwargs)))
-
-    def _call(
-        self,
-        prompt: str,
-        callback: StreamingCallbackT | None,
-        generation_kwargs: dict[str, Any] | None,
-    ) -> Call:
-        merged = {**self.generation_kwargs, **(generation_kwargs or {})}
-        self._local.use()
-        return Call(
-            component=self,
-            model=f"llamacpp/{self._path}",
-            content=prompt,
-            arguments={
-                "model_kwargs": self._load,
-                **generation_arguments(self.model_kwargs, merged, chat=False),
-            },
-            callback=callback,
+        given = Given(
+            streaming_callback=streaming_callback,
+            generation_kwargs=generation_kwargs,
+            in_loop=True,
         )
+        call = self._call(prompt, given)
+        return _result(None if call is None else await atext(call))
+
+    def _content(self, content: list[ChatMessage] | str) -> str:
+        if not isinstance(content, str):
+            raise TypeError(f"prompt must be a str, not {content!r:.100}")
+        return content
 
 
-def _result(answer: TextCompletion) -> dict[str, list[str] | list[dict[str, Any]]]:
+def _result(answer: TextCompletion | None) -> dict[str, list[str] | list[dict[str, Any]]]:
+    if answer is None:
+        return {"replies": [], "meta": []}
+    warn_of_cut_answers(answer)
     return {
         "replies": [choice.text for choice in answer.choices],
         "meta": [answer.to_dict() for _ in answer.choices],

@@ -1,26 +1,25 @@
 """The component for Meta's Llama API, or another server that speaks its protocol."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
-from haystack import component, default_from_dict
+from haystack import component
 from haystack.dataclasses import ChatMessage, StreamingCallbackT
 from haystack.tools import ToolsType
 from haystack.utils import Secret
 
 from llmroute.types.chat_request import ChatParams
 
-from ._convert import flat_tools, to_messages, to_tools
-from ._run import Call, achat, chat, choose_callback
-from ._serde import restore, to_dict
+from ._component import ChatGenerator, Generator, Given
+from ._convert import Message, to_messages, to_tools
 
 # Arguments of a call that are no part of the body.
-_OPTIONS = frozenset({"extra_body", "extra_headers", "timeout"})
+_OPTIONS = frozenset({"extra_body", "extra_headers", "max_retries", "timeout"})
 _NAMED = frozenset(ChatParams.__annotations__) | _OPTIONS
 
 
 @component
-class MetaLlamaChatGenerator:
+class MetaLlamaChatGenerator(ChatGenerator):
     """Chats with Llama models through the Llama API's protocol.
 
     Meta ended its own service on 2026-07-06: calls to the default `api_base_url` raise
@@ -63,143 +62,57 @@ class MetaLlamaChatGenerator:
         :param generation_kwargs: What the request's body holds beside the conversation, with any
             key: `max_tokens`, `temperature`, `top_p`, `stream`, `safe_prompt`, `random_seed`, `n`,
             `response_format` (a `json_schema` dict or a pydantic model), .... Keys whose value is
-            `None` are not sent. `extra_body`, `extra_headers` and `timeout` are the call's.
+            `None` are not sent. `extra_body`, `extra_headers`, `max_retries` and `timeout` are the
+            call's.
         :param timeout: Seconds for a whole call; `None` sets no such limit.
         :param max_retries: Tries after the first one; `None` means 2.
         :param tools: Tools and Toolsets the model may call.
         :param surface: Which of the Llama API's two shapes the server speaks: OpenAI's
             (`"compat"`), at any URL, or Meta's own (`"native"`).
-        :raises ValueError: Two tools have the same name.
+        :raises ValueError: Two tools have the same name, or `generation_kwargs` have a name that
+            belongs elsewhere, such as a key.
         """
-        flat_tools(tools)
+        Generator.__init__(self, streaming_callback, generation_kwargs, tools)
         self.api_key = api_key
         self.model = model
-        self.streaming_callback = streaming_callback
         self.api_base_url = api_base_url
-        self.generation_kwargs = dict(generation_kwargs or {})
         self.timeout = timeout
         self.max_retries = max_retries
-        self.tools = tools
         self.surface = surface
 
-    def warm_up(self) -> None:
-        """Reads the key.
+    def _init_parameters(self) -> dict[str, object]:
+        written = ChatGenerator._init_parameters(self)
+        if self.surface == "compat":
+            # Haystack's own component doesn't know it, and cannot load what it doesn't know.
+            del written["surface"]
+        return written
 
-        :raises ValueError: Its environment variable is not set.
-        """
-        self._key()
+    def _model(self) -> str:
+        return f"meta_llama/{self.model}"
 
-    async def warm_up_async(self) -> None:
-        """The async twin of `warm_up`."""
-        self.warm_up()
+    def _content(self, content: list[ChatMessage] | str) -> list[Message]:
+        return to_messages(content)
 
-    def close(self) -> None:
-        """Does nothing: connections are shared by all calls of the process."""
-
-    async def close_async(self) -> None:
-        """The async twin of `close`."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The component as plain data; a pydantic `response_format` becomes its JSON schema."""
-        return to_dict(
-            self,
-            api_key=self.api_key,
-            model=self.model,
-            streaming_callback=self.streaming_callback,
-            api_base_url=self.api_base_url,
-            generation_kwargs=self.generation_kwargs,
-            timeout=self.timeout,
-            max_retries=self.max_retries,
-            tools=self.tools,
-            # Only where it is needed: what Haystack's own component does not know, it cannot load.
-            **({} if self.surface == "compat" else {"surface": self.surface}),
-        )
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """The component that `to_dict` wrote."""
-        return default_from_dict(cls, restore(data))
-
-    @component.output_types(replies=list[ChatMessage])
-    def run(
-        self,
-        messages: list[ChatMessage] | str,
-        streaming_callback: StreamingCallbackT | None = None,
-        generation_kwargs: dict[str, Any] | None = None,
-        *,
-        tools: ToolsType | None = None,
-        tools_strict: bool | None = None,
-    ) -> dict[str, list[ChatMessage]]:
-        """Answers a conversation.
-
-        :param messages: The conversation, or a text from the user; an empty one gets no replies.
-        :param streaming_callback: Called with every chunk, instead of the component's own.
-        :param generation_kwargs: As those of the component; they win, key by key.
-        :param tools: Tools instead of the component's own; `[]` for none.
-        :param tools_strict: Whether the model must keep to the tools' schemas.
-        :returns: `replies`: a message for each of the model's answers.
-        """
-        callback = choose_callback(self.streaming_callback, streaming_callback, in_loop=False)
-        call = self._call(messages, callback, generation_kwargs, tools, tools_strict)
-        return chat(call) if call.content else {"replies": []}
-
-    @component.output_types(replies=list[ChatMessage])
-    async def run_async(
-        self,
-        messages: list[ChatMessage] | str,
-        streaming_callback: StreamingCallbackT | None = None,
-        generation_kwargs: dict[str, Any] | None = None,
-        *,
-        tools: ToolsType | None = None,
-        tools_strict: bool | None = None,
-    ) -> dict[str, list[ChatMessage]]:
-        """The async twin of `run`; the callback may be a coroutine function."""
-        callback = choose_callback(self.streaming_callback, streaming_callback, in_loop=True)
-        call = self._call(messages, callback, generation_kwargs, tools, tools_strict)
-        return await achat(call) if call.content else {"replies": []}
-
-    def _call(
-        self,
-        messages: list[ChatMessage] | str,
-        callback: StreamingCallbackT | None,
-        generation_kwargs: dict[str, Any] | None,
-        tools: ToolsType | None,
-        tools_strict: bool | None,
-    ) -> Call:
-        content = to_messages(messages)
-        offered = to_tools(self.tools if tools is None else tools, strict=bool(tools_strict))
-        return Call(
-            component=self,
-            model=f"meta_llama/{self.model}",
-            content=content,
-            arguments={
-                "api_key": self._key() if content else None,
-                "api_base": self.api_base_url,
-                "model_kwargs": {"surface": self.surface},
-                "timeout": self.timeout,
-                "max_retries": self.max_retries,
-                "tools": offered or None,
-                # Whatever the caller asks for is asked of the endpoint, which may be any server.
-                "unsupported": "pass",
-                **_arguments(
-                    {**self.generation_kwargs, **(generation_kwargs or {})},
-                    callback is not None,
-                ),
-            },
-            callback=callback,
-        )
-
-    def _key(self) -> str | None:
-        return None if self.api_key is None else self.api_key.resolve_value()
+    def _arguments(self, wanted: Mapping[str, object], given: Given) -> dict[str, object]:
+        tools = self.tools if given.tools is None else given.tools
+        return {
+            "api_base": self.api_base_url,
+            "model_kwargs": {"surface": self.surface},
+            "timeout": self.timeout,
+            "max_retries": self.max_retries,
+            "tools": to_tools(tools, strict=bool(given.tools_strict)) or None,
+            # Whatever the caller asks for is asked of the endpoint, which may be any server.
+            "unsupported": "pass",
+            **_body(wanted),
+        }
 
 
-def _arguments(generation_kwargs: Mapping[str, Any], stream: bool) -> dict[str, Any]:
-    """The arguments of a call whose body holds `generation_kwargs`; a callback needs a stream."""
-    given = {key: value for key, value in generation_kwargs.items() if value is not None}
-    if stream:
-        given["stream"] = True
-    arguments = {key: value for key, value in given.items() if key in _NAMED}
-    others = {key: value for key, value in given.items() if key not in _NAMED}
-    arguments["stream"] = bool(given.get("stream"))
-    arguments["extra_body"] = {**others, **arguments.get("extra_body", {})}
-    return arguments
+def _body(wanted: Mapping[str, object]) -> dict[str, object]:
+    """The arguments of a call whose body holds all that is wanted, under whatever name."""
+    given = {name: value for name, value in wanted.items() if value is not None}
+    named = {name: value for name, value in given.items() if name in _NAMED}
+    others = {name: value for name, value in given.items() if name not in _NAMED}
+    further = named.get("extra_body", {})
+    if not isinstance(further, Mapping):
+        raise TypeError(f"extra_body in generation_kwargs must be a dict, not {further!r:.100}")
+    return {**named, "extra_body": {**others, **further}}
