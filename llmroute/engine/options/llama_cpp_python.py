@@ -14,24 +14,24 @@ _NEUTRAL: dict[str, object] = {
     "last_n_tokens_size": 64,
     "attention_type": -1,
 }
-"""Names, with the value that asks for what holds anyway."""
+"""Names, with the value that changes nothing here."""
 
 INSTEAD = {
     "model_path": "The model string names the file: 'llamacpp//models/llama.gguf'.",
     "seed": "Pass seed= with each call.",
     "last_n_tokens_size": "Leave it out: penalties look at the last 64 tokens.",
-    "chat_format": "Pass chat_template= with each call: the name of a format, or a Jinja template.",
+    "chat_format": "Pass it as chat_template= with each call: this name, or a Jinja template.",
     "chat_handler": "Pass the handler's name as chat_handler_name, and its file as mmproj.",
     "tokenizer": "Leave it out: the tokenizer is the one in the model's file.",
     "lora_base": "Leave it out: an adapter is applied to the model itself, quantised or not.",
     "vocab_only": "Leave it out: counting tokens loads no weights.",
     "attention_type": "Leave it out: the model's file says how it attends.",
 }
-"""What to do about a name that is refused."""
+"""What to do instead, for each name that is refused."""
 
 
 def is_neutral(name: str, value: object) -> bool:
-    """Whether an argument asks for nothing that a load option would be needed for."""
+    """Whether an argument may be ignored, as it changes nothing here."""
     if name not in _NEUTRAL:
         return False
     neutral = _NEUTRAL[name]

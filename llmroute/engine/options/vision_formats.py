@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import BadRequestError
 
-# Each in the format that its model's page shows; the texts are ours. An image stands where the
+# Each in the format that its model's page shows; the texts are ours. An image stays where the
 # message has it.
 _VICUNA = """\
 {%- for message in messages %}
@@ -63,7 +63,7 @@ def template_of(load: Mapping[str, Any]) -> str | None:
         near = difflib.get_close_matches(str(name), _HANDLERS, 1)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         raise BadRequestError(
-            f"There is no chat_handler_name {name!r:.100}. {hint}Names: {', '.join(_HANDLERS)}. "
+            f"Unknown chat_handler_name {name!r:.100}. {hint}Names: {', '.join(_HANDLERS)}. "
             "Without one the model's own template is used.",
             param="chat_handler_name",
         )

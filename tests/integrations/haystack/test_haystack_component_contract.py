@@ -331,6 +331,27 @@ def test_yaml_is_loaded_by_a_process_that_knows_only_haystack():
     assert done.stdout == written
 
 
+@pytest.mark.parametrize(
+    ("path", "kind", "written"),
+    [
+        ("chat.LLMRouteChatGenerator", LLMRouteChatGenerator, {"model": "openai/gpt-4o"}),
+        ("meta_llama.MetaLlamaChatGenerator", MetaLlamaChatGenerator, {"model": "any"}),
+        ("llama_cpp_chat.LlamaCppChatGenerator", LlamaCppChatGenerator, {"model": "a.gguf"}),
+        ("llama_cpp.LlamaCppGenerator", LlamaCppGenerator, {"model": "a.gguf"}),
+    ],
+)
+def test_from_dict_loads_the_published_paths(path, kind, written):
+    """As pipelines have them that were written down earlier, with `model_kwargs` not filled in."""
+    module = "haystack_integrations.components.generators.llmroute"
+    if kind is not MetaLlamaChatGenerator:
+        written = {**written, "model_kwargs": {}}
+    data = {"type": f"{module}.{path}", "init_parameters": {**written, "generation_kwargs": {}}}
+    loaded = kind.from_dict(data)
+    assert type(loaded) is kind
+    assert loaded.to_dict()["type"] == data["type"]
+    assert loaded.to_dict()["init_parameters"]["model"] == written["model"]
+
+
 def test_the_callers_dicts_stay_as_they_are(spoken):
     load, generation = {"n_batch": 64, "verbose": False}, {"max_tokens": 2}
     component = LlamaCppChatGenerator(spoken, model_kwargs=load, generation_kwargs=generation)
