@@ -3,6 +3,11 @@ from .calls.embedding import aembedding as aembedding, embedding as embedding
 from .calls.rerank import arerank as arerank, rerank as rerank
 from .calls.text import atext_completion as atext_completion, text_completion as text_completion
 from .chunks.wholeness import MissingChoicesWarning as MissingChoicesWarning
+from .costs import (
+    Cost as Cost,
+    completion_cost as completion_cost,
+    cost_per_token as cost_per_token,
+)
 from .engine.gguf.files import register_local_model as register_local_model
 from .engine.loaded_model import LoadedModel as LoadedModel
 from .errors import (
@@ -45,20 +50,19 @@ from .local_models import (
     unload as unload,
     warm_up as warm_up,
 )
-from .models import (
-    Cost as Cost,
-    ModelInfo as ModelInfo,
-    TokenCount as TokenCount,
-    completion_cost as completion_cost,
-    cost_per_token as cost_per_token,
+from .model_info import ModelInfo as ModelInfo
+from .providers import register_provider as register_provider
+from .providers.params import DroppedParamsWarning as DroppedParamsWarning
+from .registry import (
     get_model_info as get_model_info,
     known_models as known_models,
     register_model as register_model,
+)
+from .tokens import (
+    TokenCount as TokenCount,
     token_counter as token_counter,
     trim_messages as trim_messages,
 )
-from .providers import register_provider as register_provider
-from .providers.params import DroppedParamsWarning as DroppedParamsWarning
 from .transport.streams import AsyncStream as AsyncStream, Stream as Stream
 from .types.call_info import AttemptRecord as AttemptRecord, CallInfo as CallInfo
 from .types.chat import ChatCompletion as ChatCompletion, Message as Message

@@ -26,6 +26,8 @@ _CACHED = (
     "cache_read_input_tokens",
 )
 _CACHE_WRITES = ("prompt_tokens_details.cache_write_tokens", "cache_creation_input_tokens")
+# Those among them that stay for an hour: Anthropic.
+_CACHE_WRITES_1H = ("cache_creation.ephemeral_1h_input_tokens",)
 _PROMPT_AUDIO = ("prompt_tokens_details.audio_tokens",)
 _COMPLETION_AUDIO = ("completion_tokens_details.audio_tokens",)
 _REASONING = ("completion_tokens_details.reasoning_tokens", "reasoning_tokens")
@@ -126,18 +128,22 @@ class _Billed(NamedTuple):
     """`None` when the provider does not say."""
     prompt_audio: int = 0
     completion_audio: int = 0
+    cache_write_1h: int = 0
+    """How many of `cache_write` are to stay for an hour."""
 
 
 def _costs(prices: Prices, billed: _Billed) -> TokenCosts:
     prices = prices.for_prompt(billed.prompt)
     # A provider that charges nothing apart for writing charges the normal price.
     written = (billed.cache_write or 0) if prices.cache_write is not None else 0
+    for_an_hour = min(billed.cache_write_1h, written)
     fresh = max(0, billed.prompt - billed.cached - written)
     return TokenCosts(
         _total(
             _with_audio(fresh, billed.prompt_audio, prices.input, prices.input_audio),
             _times(prices.cached_input, billed.cached),
-            _times(prices.cache_write, written),
+            _times(prices.cache_write, written - for_an_hour),
+            _times(prices.cache_write_1h, for_an_hour),
         ),
         _with_audio(billed.completion, billed.completion_audio, prices.output, prices.output_audio),
     )
@@ -176,6 +182,7 @@ def _billed(usage: Usage | EmbeddingUsage) -> _Billed:
         _count_in(usage, _CACHE_WRITES),
         _count_in(usage, _PROMPT_AUDIO) or 0,
         _count_in(usage, _COMPLETION_AUDIO) or 0,
+        _count_in(usage, _CACHE_WRITES_1H) or 0,
     )
 
 

@@ -116,6 +116,7 @@ class Prices:
             input=tier.input,
             cached_input=tier.cached_input,
             cache_write=tier.cache_write,
+            cache_write_1h=None,  # not known for it
             output=tier.output,
         )
 
@@ -128,6 +129,7 @@ class Prices:
                     input=prices.input,
                     cached_input=prices.cached_input,
                     cache_write=prices.cache_write,
+                    cache_write_1h=None,  # not known for it
                     output=prices.output,
                     tiers=prices.tiers,
                 )

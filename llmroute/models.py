@@ -1,4 +1,4 @@
-"""What is known about a model, local ones included: limits, prices, tokens, and what is loaded.
+"""What is known about a model in this process: its limits, and the tokens of a prompt.
 
 The registry and the token counter lie below the engine and know nothing of it: for a model in this
 process they import this module and ask `local_info` and `local_count`.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .costs import Cost, completion_cost, cost_per_token
 from .deployments import split_model
 from .engine.gguf.check import read_header
 from .engine.gguf.files import find_model
@@ -17,21 +16,8 @@ from .errors import MissingExtraError
 from .local_models import context_window
 from .model_info import ModelInfo
 from .providers.base import LocalCall
-from .registry import get_model_info, known_models, local_model_info, register_model
-from .tokens import TokenCount, token_counter, trim_messages
-
-__all__ = [
-    "Cost",
-    "ModelInfo",
-    "TokenCount",
-    "completion_cost",
-    "cost_per_token",
-    "get_model_info",
-    "known_models",
-    "register_model",
-    "token_counter",
-    "trim_messages",
-]
+from .registry import local_model_info
+from .tokens import TokenCount
 
 
 def local_info(model: str) -> ModelInfo:

@@ -73,7 +73,7 @@ def test_no_key(model: str, variable: str, call: Call) -> None:
         ("OpenAI/gpt-4o", "Did you mean 'openai'?"),
         ("meta-llama/Llama-3.3-8B", "Did you mean 'meta_llama'?"),
         ("lmstudio/x", "Did you mean 'lm_studio'?"),
-        ("nothing_like_it/x", "Known are: cerebras, deepinfra"),
+        ("nothing_like_it/x", "Known are: anthropic, "),
         ("gpt-4o", "provider/model, such as 'openai/gpt-4o'"),
         ("Llama-3.3-8B-Instruct", "such as 'meta_llama/Llama-3.3-8B-Instruct'"),
         ("something", "such as 'openai/gpt-4o'"),

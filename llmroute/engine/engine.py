@@ -39,13 +39,13 @@ class Engine:
     """Loads a model on a thread of its own and runs jobs on it until it is closed.
 
     Only that thread touches native objects. The other methods may be called from any thread and
-    never wait for it, but for `call`, `wait_loaded` and `join`.
+    never wait for it, except for `call`, `wait_loaded` and `join`.
     """
 
     def __init__(
         self, path: Path, options: LoadOptions, make_room: Callable[[Engine, int, int], None]
     ) -> None:
-        """`make_room(engine, bytes, limit)` waits until other models leave it so many."""
+        """`make_room(engine, bytes, limit)` waits until other models leave it that much."""
         self.path = path
         self.options = options
         self.chosen = options

@@ -46,9 +46,9 @@ class Job:
     """Choices that are not told to their end."""
     completion_tokens: int = 0
     drafted: int = 0
-    """Tokens that were guessed ahead, and"""
+    """Tokens that were guessed ahead."""
     accepted: int = 0
-    """how many of them were right."""
+    """Drafted tokens that were right."""
 
     def __post_init__(self) -> None:
         given = self.sampling.seed

@@ -146,7 +146,7 @@ class _Log:
         self._expected: dict[int, Flag] = {}
 
     def install(self, bindings: Any) -> None:
-        # Kept for ever: llama.cpp may log until the process ends.
+        # Kept forever: llama.cpp may log until the process ends.
         self._callback = bindings.llama_log_callback(self._write)
         bindings.llama_log_set(self._callback, ctypes.c_void_p(0))
 

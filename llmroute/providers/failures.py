@@ -46,6 +46,7 @@ _STATUS_BY_CODE = {
     "authentication_error": 401,
     "invalid_api_key": 401,
     "UNAUTHENTICATED": 401,
+    "billing_error": 402,
     "permission_error": 403,
     "PERMISSION_DENIED": 403,
     "model_not_found": 404,
@@ -58,6 +59,7 @@ _STATUS_BY_CODE = {
     "RESOURCE_EXHAUSTED": 429,
     "overloaded_error": 503,
     "UNAVAILABLE": 503,
+    "timeout_error": 504,
     "DEADLINE_EXCEEDED": 504,
 }
 _STATUS_KEYS = ("status", "code", "status_code", "statusCode")

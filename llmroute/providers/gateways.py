@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..deployments import Deployment, origin
+from ..types.samplers import LOCAL_PARAMS
 from .message_keys import returned
-from .openai_like import LOCAL_PARAMS, OpenAILike
+from .openai_like import OpenAILike
 
 ALIASES = {"ollama_chat": "ollama"}
 """Prefixes that LiteLLM's users know, where they mean the same."""
@@ -34,6 +35,14 @@ class OpenAI(OpenAILike):
         return returned(message, self.message_keys if at_home else None)
 
 
+class LLMRouteProxy(OpenAILike):
+    """This project's proxy, which decides itself what each provider behind it takes back."""
+
+    def message(self, message: Mapping[str, Any], deployment: Deployment) -> Mapping[str, Any]:
+        """All of it, also content in the form of a provider with a protocol of its own."""
+        return message
+
+
 def _hosted(
     name: str,
     base_url: str,
@@ -51,10 +60,16 @@ def _hosted(
 
 
 def _own(
-    name: str, base_url: str | None, *, source: str, checked: str, **quirks: Any
+    name: str,
+    base_url: str | None,
+    *,
+    source: str,
+    checked: str,
+    kind: type[OpenAILike] = OpenAILike,
+    **quirks: Any,
 ) -> OpenAILike:
     """Software one runs oneself: it may need no key, and gets its key wherever it runs."""
-    return OpenAILike(
+    return kind(
         name=name,
         base_url=base_url,
         base_env=(f"{name.upper()}_API_BASE",),
@@ -89,6 +104,7 @@ _ROWS = (
     _own("llmroute_proxy", None,
          source="for a proxy of this project, once it has one",
          checked="2026-11-22",
+         kind=LLMRouteProxy,
          extra_params=LOCAL_PARAMS),
     _own("lm_studio", "http://localhost:1234/v1",
          source="https://lmstudio.ai/docs/api/openai-api",

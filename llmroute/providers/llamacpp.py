@@ -17,11 +17,12 @@ from ..types.chat_request import ChatRequest
 from ..types.embedding import EmbeddingRequest
 from ..types.request import Request
 from ..types.rerank import RerankRequest
+from ..types.samplers import LOCAL_PARAMS
 from ..types.text import TextRequest
 from .base import Decoder, HTTPCall, InProcessEvent, LocalCall, Provider
 from .local_decoder import LocalDecoder
 from .local_vectors import embeddings, ranking
-from .openai_like import LOCAL_PARAMS, OpenAILike
+from .openai_like import OpenAILike
 from .params import select_params
 from .tool_choice import settle
 

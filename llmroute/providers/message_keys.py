@@ -23,6 +23,7 @@ ANSWER_KEYS = frozenset(
         "extra_content",
         "images",
         "parsed",
+        "provider_content",
         "provider_specific_fields",
         "reasoning",
         "reasoning_content",
@@ -45,12 +46,13 @@ class AnsweredMessage(dict[str, Any]):
 def returned(message: Mapping[str, Any], taken: AbstractSet[str] | None) -> Mapping[str, Any]:
     """`message` as it goes back to a provider that takes the keys `taken` beside the common ones.
 
-    `None` takes all that came. Values are not changed; messages of other roles neither.
+    `None` takes all that came, except content in another protocol's form. Values are not changed;
+    messages of other roles neither.
     """
     if message.get("role") != "assistant":
         return message
     if taken is None:
-        return _without_copy(message)
+        return _without_native(_without_copy(message))
     closed = isinstance(message, AnsweredMessage)
     kept = _kept(message, COMMON_KEYS | taken, closed)
     calls = kept.get("tool_calls")
@@ -77,3 +79,11 @@ def _without_copy(message: Mapping[str, Any]) -> Mapping[str, Any]:
     if thought is None or thought != message.get("reasoning"):
         return message
     return {key: value for key, value in message.items() if key != "reasoning_content"}
+
+
+def _without_native(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leaves out the content as a provider with a protocol of its own sent it."""
+    if "provider_content" not in message:
+        return message
+    native = ("provider_content", "thinking_blocks")  # the second repeats a part of the first
+    return {key: value for key, value in message.items() if key not in native}

@@ -4,6 +4,9 @@ Meta's own host, api.llama.com, is retired; the URL of another one goes into `ap
 `LLAMA_API_BASE`. The protocol has two surfaces: the OpenAI-compatible one, and the native one,
 which is chosen by `model_kwargs={"surface": "native"}`. The quirks are those of recordings of the
 service, May 2025 to April 2026; what only its host refused is refused for that host alone.
+
+The service only chatted, so `text_completion()` asks the chat; a server of this protocol that has
+`/completions` is asked there with `model_kwargs={"completions": True}`.
 """
 
 from __future__ import annotations
@@ -26,11 +29,14 @@ from ..sse import WHOLE_BODY, Event
 from ..types.call_info import Answer
 from ..types.chat import ChatCompletion, Choice, Message
 from ..types.chat_chunk import ChatCompletionChunk, ChunkChoice, Delta
+from ..types.chat_request import ChatRequest
 from ..types.request import Request
+from ..types.text import TextRequest
 from .base import Chunk, Decoder, HTTPCall
 from .llama_native import LlamaNative, NativeDecoder, openai_completion
 from .openai_answers import OpenAIDecoder
 from .openai_like import OpenAILike
+from .text_bridge import chat_request, text_answer, text_decoder
 from .tool_choice import only_auto, settle
 
 RETIRED_HOST = "api.llama.com"
@@ -45,7 +51,8 @@ class CompatSurface(OpenAILike):
     ) -> dict[str, Any]:
         """The body, with messages without nulls and without the id of an answer's message."""
         body = super().body(request, deployment, params)
-        body["messages"] = [_sendable(message) for message in body["messages"]]
+        if isinstance(request, ChatRequest):
+            body["messages"] = [_sendable(message) for message in body["messages"]]
         return body
 
 
@@ -77,6 +84,8 @@ class MetaLlama(CompatSurface):
     def build(self, request: Request, deployment: Deployment) -> HTTPCall:
         """The HTTP request, to the surface that the deployment asks for."""
         base = deployment.api_base or ""
+        if not _has_completions(deployment):
+            request = chat_request(request)
         if surface(deployment) == "native":
             if base.endswith("/compat/v1"):
                 base = f"{base.removesuffix('/compat/v1')}/v1"
@@ -90,6 +99,8 @@ class MetaLlama(CompatSurface):
         # As a key: within a JSON string the quotes would be escaped.
         if b'"completion_message"' in body:
             body = openai_completion(body, request)
+        if isinstance(request, TextRequest) and _is_chat(body):
+            return text_answer(self.parse(body, chat_request(request)), request)
         answer = super().parse(body, request)
         if isinstance(answer, ChatCompletion):
             for choice in answer.choices:
@@ -100,8 +111,12 @@ class MetaLlama(CompatSurface):
 
     def decoder(self, request: Request) -> Decoder[Event]:
         """A decoder for one stream of either surface."""
-        native = NativeDecoder(request, OpenAIDecoder(request, {}, parse=self.parse))
-        return SurfaceDecoder(native, super().decoder(request))
+        chat = chat_request(request)
+        native = NativeDecoder(chat, OpenAIDecoder(chat, {}, parse=self.parse))
+        surfaces = SurfaceDecoder(native, super().decoder(chat))
+        if not isinstance(request, TextRequest):
+            return surfaces
+        return TextOrChatDecoder(super().decoder(request), text_decoder(surfaces, request))
 
     def explain(self, error: APIError, deployment: Deployment) -> APIError:
         """Tells that the host is retired, if it is that one which failed."""
@@ -129,6 +144,24 @@ def surface(deployment: Deployment) -> str:
     return str(chosen)
 
 
+def _has_completions(deployment: Deployment) -> bool:
+    """Whether the caller says that the server has `/completions`."""
+    says = deployment.model_kwargs.get("completions", False)
+    if not isinstance(says, bool) or (says and surface(deployment) == "native"):
+        raise BadRequestError(
+            f'model_kwargs={{"completions": {says!r}}} must be True or False; the native surface '
+            "has no /completions.",
+            model=deployment.name,
+            param="model_kwargs",
+        )
+    return says
+
+
+def _is_chat(body: bytes) -> bool:
+    """Whether this is an answer of a chat, or a piece of one, instead of a text's."""
+    return b'"message"' in body or b'"delta"' in body
+
+
 def _is_metas(base: str) -> bool:
     return urlsplit(base).hostname == RETIRED_HOST
 
@@ -153,6 +186,26 @@ class SurfaceDecoder(Decoder[Event]):
             if isinstance(chunk, ChatCompletionChunk):
                 for choice in chunk.choices:
                     _tidy(choice, choice.delta)
+        return chunks
+
+
+class TextOrChatDecoder(Decoder[Event]):
+    """Decodes the stream of a text completion, from `/completions` or from the chat; its first
+    chunk tells which one it is."""
+
+    def __init__(self, text: Decoder[Event], chat: Decoder[Event]) -> None:
+        self._text = text
+        self._chat = chat
+        self._chosen: Decoder[Event] | None = None
+
+    def feed(self, event: Event) -> Iterable[Chunk]:
+        """The chunk in `event`. Raises `APIError` for an error event or one that is no chunk."""
+        decoder = self._chosen or (self._chat if _is_chat(event.data) else self._text)
+        chunks = list(decoder.feed(event))
+        self.done, self.is_whole = decoder.done, decoder.is_whole
+        if chunks and self._chosen is None:
+            self._chosen = decoder
+            self.needs_reasons = decoder.needs_reasons
         return chunks
 
 
@@ -208,11 +261,11 @@ def _came_from_outside(error: APIError) -> bool:
     return isinstance(error, APIConnectionError | APIResponseValidationError)
 
 
-_OPTIONS = frozenset({"surface"})
+_OPTIONS = frozenset({"completions", "surface"})
 _COMPAT: dict[str, Any] = {
     "name": "meta_llama",
     "base_path": "/compat/v1",
-    "operations": ("chat",),
+    "operations": ("chat", "text"),
     "extra_params": frozenset({"repetition_penalty", "top_k"}),
     "model_options": _OPTIONS,
 }

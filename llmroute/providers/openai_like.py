@@ -22,30 +22,12 @@ from ..types.call_info import Answer
 from ..types.chat_request import ChatRequest
 from ..types.operations import OPERATIONS
 from ..types.request import Request
+from ..types.samplers import LOCAL_PARAMS
 from .base import Decoder, HTTPCall, Provider
 from .message_keys import returned
 from .openai_answers import OpenAIDecoder, parse_answer
 from .params import select_params
 from .strict_schema import with_strict_schemas
-
-# Taken by llama.cpp's server and vLLM, not by OpenAI: a row names those it takes in `extra_params`.
-LOCAL_PARAMS = frozenset(
-    {
-        "chat_template",
-        "chat_template_kwargs",
-        "grammar",
-        "ignore_eos",
-        "min_p",
-        "mirostat",
-        "mirostat_eta",
-        "mirostat_tau",
-        "repeat_penalty",
-        "repetition_penalty",
-        "top_k",
-        "typical_p",
-    }
-)
-"""Parameters beyond OpenAI's that servers of open models share."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -93,7 +75,7 @@ class OpenAILike(Provider):
             params = with_strict_schemas(params)
         body = self.body(request, deployment, params)
         body.update(request.extra_body)
-        content = _encode(body, request)
+        content = encode(body, request)
         headers = self._headers(request, deployment, content)
         return HTTPCall("POST", self._url(request, deployment), headers, content, dropped)
 
@@ -205,7 +187,8 @@ _NO_NUMBER = re.compile(rb"[:,\[](?:NaN|-?Infinity)[,}\]]")
 _PATHS = tuple(sorted((row.path for row in OPERATIONS.values()), key=len, reverse=True))
 
 
-def _encode(body: Mapping[str, Any], request: Request) -> bytes:
+def encode(body: Mapping[str, Any], request: Request) -> bytes:
+    """`body` as JSON. Raises `BadRequestError` for what JSON cannot carry."""
     try:
         encoded = to_json(body)
     except (PydanticSerializationError, UnicodeError) as exc:

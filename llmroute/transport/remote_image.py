@@ -85,7 +85,7 @@ def _check(addresses: Iterable[Address], goal: Target) -> None:
     if not all(_is_public(str(address[0])) for *_, address in addresses):
         raise PermissionDeniedError(
             f"The image's host {goal.origin.host!r} leads to an address that is not public. To "
-            "allow it all the same, name the host in model_kwargs allow_image_urls.",
+            "allow it nevertheless, name the host in model_kwargs allow_image_urls.",
             param="allow_image_urls",
         )
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pydantic import with_config
-from typing_extensions import TypedDict
 
 from .chat import ChatCompletion
 from .chat_chunk import ChatCompletionChunk
 from .operation import Operation
 from .request import JSON, STRICT, Request
+from .samplers import SamplerParams
 
 
 @with_config(STRICT)
-class ChatParams(TypedDict, total=False):
+class ChatParams(SamplerParams, total=False):
     """OpenAI's parameters of a chat call, and the samplers most local servers take as well."""
 
     audio: Mapping[str, JSON] | None
@@ -53,19 +53,9 @@ class ChatParams(TypedDict, total=False):
     user: str | None
     verbosity: str | None
     web_search_options: Mapping[str, JSON] | None
-    # Not OpenAI's; the names that llama.cpp, vLLM and most gateways share.
+    # Not OpenAI's, as those of `SamplerParams`.
     chat_template: str | None
     chat_template_kwargs: Mapping[str, JSON] | None
-    grammar: str | None
-    ignore_eos: bool | None
-    min_p: float | None
-    mirostat: int | None
-    mirostat_eta: float | None
-    mirostat_tau: float | None
-    repeat_penalty: float | None
-    repetition_penalty: float | None
-    top_k: int | None
-    typical_p: float | None
 
 
 CHAT = Operation(

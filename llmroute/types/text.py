@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pydantic import with_config
-from typing_extensions import TypedDict
 
 from .base import Model
 from .call_info import Answer
 from .chat import FinishReason
 from .operation import Operation
 from .request import JSON, STRICT, Request
+from .samplers import SamplerParams
 from .usage import Usage
 
 
@@ -55,7 +55,7 @@ class TextCompletion(Answer):
 
 
 @with_config(STRICT)
-class TextParams(TypedDict, total=False):
+class TextParams(SamplerParams, total=False):
     """OpenAI's parameters of a text completion, and the samplers local servers share."""
 
     best_of: int | None
@@ -73,16 +73,6 @@ class TextParams(TypedDict, total=False):
     temperature: float | None
     top_p: float | None
     user: str | None
-    grammar: str | None
-    ignore_eos: bool | None
-    min_p: float | None
-    mirostat: int | None
-    mirostat_eta: float | None
-    mirostat_tau: float | None
-    repeat_penalty: float | None
-    repetition_penalty: float | None
-    top_k: int | None
-    typical_p: float | None
 
 
 TEXT = Operation(

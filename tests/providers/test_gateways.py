@@ -14,10 +14,10 @@ import pytest
 import llmroute
 from llmroute.providers import get_provider
 from llmroute.providers.gateways import ALIASES, GATEWAYS
-from llmroute.providers.openai_like import LOCAL_PARAMS
 from llmroute.testing.openai_api import OpenAIServer
 from llmroute.types.chat_request import CHAT
 from llmroute.types.request import Unsupported
+from llmroute.types.samplers import LOCAL_PARAMS
 from tests.servers import ScriptedServer
 
 CHECKED = re.compile(r"\d{4}-\d\d-\d\d")

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-import llmroute
 from llmroute.deployments import Deployment
 from llmroute.errors import (
     APIConnectionError,
@@ -22,7 +21,6 @@ from llmroute.errors import (
     NotFoundError,
     PermissionDeniedError,
     ProviderRetiredError,
-    UnsupportedOperationError,
     UnsupportedParamsError,
 )
 from llmroute.providers import get_provider
@@ -290,11 +288,6 @@ def test_native_response_formats_and_tool_choices() -> None:
     for choice in ("none", "auto", "required", {"type": "function", "function": {"name": "f"}}):
         params = {"tools": [tool(UNIONS[0][0])], "tool_choice": choice}
         assert sent(NATIVE, params=params)["tool_choice"] == choice
-
-
-def test_only_chat() -> None:
-    with pytest.raises(UnsupportedOperationError, match="no text operation"):
-        llmroute.text_completion("meta_llama/m", "p", api_key="k")
 
 
 # What comes in

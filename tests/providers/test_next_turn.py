@@ -172,6 +172,20 @@ def test_next_turn_at_openais_own_host_takes_openais_keys_only() -> None:
     assert row.message(message, other) == message
 
 
+@pytest.mark.parametrize("as_dict", [False, True], ids=["object", "dict"])
+@pytest.mark.parametrize("name", NEXT_TURN)
+def test_next_turn_native_content_goes_to_no_other_protocol(name: str, as_dict: bool) -> None:
+    blocks = [{"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}]
+    native = {
+        "provider_content": {"format": "anthropic", "blocks": blocks},
+        "thinking_blocks": blocks,
+    }
+    message: Any = Message.model_validate({"content": "Blue.", **native})
+    back = sent(f"{name}/m", message.to_dict() if as_dict else message)
+    expected = native if name == "llmroute_proxy" else {}
+    assert back == {"role": "assistant", "content": "Blue.", **expected}
+
+
 def test_next_turn_does_not_repeat_the_thinking_under_our_name() -> None:
     message = Message.model_validate({"content": "x", "reasoning": "Hm."})
     message.reasoning_content = "Hm."

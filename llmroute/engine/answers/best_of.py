@@ -14,7 +14,7 @@ class BestOf:
     best of them through."""
 
     def __init__(self, answers: Sequence[Answer], candidates: int, n: int) -> None:
-        """Each prompt has so many `candidates` among the answers, of which `n` are given."""
+        """Each prompt has `candidates` of the answers, of which `n` are given."""
         self._answers = answers
         self._candidates = candidates
         self._n = n
@@ -22,7 +22,7 @@ class BestOf:
 
     def add(self, piece: LocalToken) -> list[LocalToken]:
         """What can be told after this piece: all pieces of the best answers to its prompt, the
-        likeliest first and numbered anew; before the last of them is complete an empty one, for
+        likeliest first and numbered again; before the last of them is complete an empty one, for
         those who wait to see that it goes on."""
         self._pieces[piece.index].append(piece)
         prompt = piece.index // self._candidates

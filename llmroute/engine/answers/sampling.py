@@ -29,8 +29,8 @@ class Sampling:
     """The sampling parameters of one request. Defaults are those of llama.cpp's own programs."""
 
     max_tokens: int | None = None
-    """At most so many tokens are generated; `None`, or a number below 0, means until the context
-    window is full."""
+    """The most tokens to generate; `None`, or a number below 0, means until the context window is
+    full."""
     n: int = 1
     """Answers per prompt."""
     best_of: int | None = None
@@ -38,7 +38,7 @@ class Sampling:
     temperature: float = 0.8
     """0 takes the likeliest token always."""
     top_k: int = 40
-    """Choose among so many of the likeliest tokens; 0 means all."""
+    """Choose among this number of the likeliest tokens; 0 means all."""
     top_p: float = 0.95
     min_p: float = 0.05
     typical_p: float = 1.0

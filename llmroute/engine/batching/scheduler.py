@@ -21,8 +21,8 @@ from .sequence_store import SequenceStore
 from .sequences import Sequences
 
 _PREFILL_SHARE = 4
-"""While answers are being decoded, prompts get at most one part in so many of a step's batch, so
-that the answers keep coming."""
+"""While answers are being decoded, prompts get at most a step's batch divided by this, so that the
+answers keep coming."""
 
 
 class Scheduler:
@@ -68,26 +68,32 @@ class Scheduler:
         batched = self._fill()
         if not batched:
             return
-        self._interrupt.begin([choice.job for choice in batched])
         begun = time.perf_counter()
+        if not self._computed(self._model.decode, batched):
+            return
+        if self._drafts.on and all(choice.pending == 1 for choice in batched):
+            self._model.wait()
+            self._drafts.took(self._model.batch.size, time.perf_counter() - begun)
+        self._advance(batched)
+
+    def _computed(self, compute: Callable[[], int], choices: Sequence[Choice]) -> bool:
+        """Whether llama.cpp computed what was to be computed for these choices; if not, whatever
+        has to be done about it is done."""
+        self._interrupt.begin([choice.job for choice in choices])
         try:
-            result = self._model.decode()
+            result = compute()
         finally:
             self._interrupt.end()
-        if result == DECODED:
-            if self._drafts.on and all(choice.pending == 1 for choice in batched):
-                self._model.wait()
-                self._drafts.took(self._model.batch.size, time.perf_counter() - begun)
-            self._advance(batched)
-        elif result == NO_ROOM:
+        if result == NO_ROOM:
             self._make_room()
-        else:
+        elif result != DECODED:
             self._broken_off()
             if result != ABORTED:  # aborted: all of them are cancelled, and dropped next time
-                for choice in batched:
+                for choice in choices:
                     choice.computed = 0  # nothing of it stays cached
                 error = InternalServerError(f"llama_decode failed with code {result}.")
-                self._fail(batched, error)
+                self._fail(choices, error)
+        return result == DECODED
 
     def _broken_off(self) -> None:
         """A decode did not come to its end. llama.cpp moves states of other sequences meanwhile,
@@ -184,29 +190,25 @@ class Scheduler:
         choice = next((choice for choice in self.active if choice.picture), None)
         if choice is None or choice.picture is None:
             return
-        self._interrupt.begin([choice.job])
+        picture, place, sequence = choice.picture, choice.computed, choice.sequence
         try:
-            result = self._model.encode_image(choice.picture, choice.computed, choice.sequence)
+            read = self._computed(
+                lambda: self._model.encode_image(picture, place, sequence), [choice]
+            )
         except LLMRouteError as error:
             choice.job.fail(error)
             return
-        finally:
-            self._interrupt.end()
-        if result == DECODED:
-            choice.computed += choice.picture.positions
+        if read:
+            choice.computed += picture.positions
             self._sequences.make_checkpoints(choice)
-            return
-        # Part of it may be there.
+        elif choice.sequence == sequence:  # part of the image may be there
+            self._forget_after(choice, place)
+
+    def _forget_after(self, choice: Choice, place: int) -> None:
         if self._model.can_cut:
-            self._model.cut(choice.sequence, choice.computed)
+            self._model.cut(choice.sequence, place)
         else:
             self._sequences.restart(choice)
-        if result == NO_ROOM:
-            self._make_room()
-            return
-        self._broken_off()
-        if result != ABORTED:
-            choice.job.fail(InternalServerError(f"llama_decode failed with code {result}."))
 
     def _put(self, choice: Choice, count: int, drafted: Sequence[int] = ()) -> None:
         start = choice.computed

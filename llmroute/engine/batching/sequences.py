@@ -34,7 +34,8 @@ from .cells import (
 from .sequence_store import SequenceStore
 
 _WORTH_WAITING = 4
-"""A choice waits for one that computes its beginning if that saves it one part in so many."""
+"""A choice waits for one that computes its beginning if the tokens saved, times this, are more than
+it has to compute."""
 _WORTH_A_CHECKPOINT = 32
 """The least tokens before a checkpoint."""
 _LAST_WORDS = 8

@@ -22,7 +22,7 @@ class Drafter(Protocol):
     """Guesses how answers go on."""
 
     times: StepTimes
-    """How long it takes to guess one token for each of so many answers."""
+    """How long it takes to guess one token for each of that many answers."""
 
     def chance(self, choice: Choice) -> float:
         """How likely its next guess for an answer is right; 0 without one."""
@@ -31,7 +31,7 @@ class Drafter(Protocol):
         """Guesses for these answers, each at most so long; it may know fewer or none."""
 
     def checked(self, choice: Choice, right: int, wrong: int) -> None:
-        """So many of the tokens drafted for an answer were right, and so many then not."""
+        """Of the tokens drafted for an answer, these were `right` and those after them `wrong`."""
 
     def free(self) -> None:
         """Give all memory back."""
@@ -86,11 +86,11 @@ class Drafts:
         return drafted
 
     def took(self, tokens: int, seconds: float) -> None:
-        """A step with so many tokens, and no prompts, took so long."""
+        """A step with that number of tokens, and no prompts, took that long."""
         self._times.add(tokens, seconds)
 
     def checked(self, choice: Choice, right: int, wrong: int) -> None:
-        """So many of the tokens drafted for an answer were right, and so many then not."""
+        """Of the tokens drafted for an answer, these were `right` and those after them `wrong`."""
         if self._drafter is not None:
             self._drafter.checked(choice, right, wrong)
 

@@ -58,7 +58,7 @@ class StepTimes:
         self._now += 1
 
     def add(self, tokens: int, seconds: float) -> None:
-        """A step of so many tokens took so long."""
+        """A step of that many tokens took that long."""
         expected = self.of(tokens)
         if expected is not None:
             seconds = min(seconds, _MOST_SURPRISE * expected)

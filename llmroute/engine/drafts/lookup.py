@@ -13,7 +13,7 @@ class Lookup:
 
     def __init__(self) -> None:
         self._after: dict[tuple[int, ...], int] = {}
-        """Where the list goes on after a few tokens; where they came last, but for the end."""
+        """Where the list continues after a few tokens: where they came last, before the end."""
         self._read = 0
         self._last: tuple[int, ...] = ()
         self._place: int | None = None

@@ -85,7 +85,7 @@ def _folders(environ: Mapping[str, str]) -> list[Path]:
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """A path with `~` made the home folder; as it is for a user that there is not."""
+    """A path with `~` made the home folder; as it is for an unknown user."""
     try:
         return Path(path).expanduser()
     except RuntimeError:

@@ -14,11 +14,11 @@ from . import machine
 logger = logging.getLogger("llmroute.engine")
 
 _SHARE = 4
-"""By default the cache takes at most one part in so many of the memory left by the weights."""
+"""The memory left by the weights, divided by this, is the most that a cache takes by default."""
 _TIMES_FILE = 16
 _LEAST_CAP = 256 << 20
-"""Nor does it by default take more than so many times the file, or so many bytes: a file may say
-anything of the window it was trained for."""
+"""Nor does it take more than this many times the file, or this many bytes if that is more: a file
+may say anything of the window it was trained for."""
 _ASSUMED_FREE = 8 << 30
 """Bytes of free memory, where the system does not tell."""
 _MASK_BYTES = 4

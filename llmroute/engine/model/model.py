@@ -30,7 +30,7 @@ DECODED, NO_ROOM, ABORTED = 0, 1, 2
 
 _SCORE_BYTES = 64 * 2**20
 """What the scores of a prompt's tokens may take in one step; with a large vocabulary those of a
-whole batch would be half a gigabyte, and llama.cpp keeps the room for ever."""
+whole batch would be half a gigabyte, and llama.cpp keeps the room forever."""
 _SCORE_SIZE = 4
 
 
@@ -130,7 +130,7 @@ class Model:
             self.lib.llama_memory_seq_cp(self._memory, source, target, start, end)
 
     def cut(self, sequence: int, length: int) -> None:
-        """Drop what is kept of a sequence but for its first `length` tokens, with `can_cut`."""
+        """Drop all of a sequence except its first `length` tokens, with `can_cut`."""
         self.lib.llama_memory_seq_rm(self._memory, sequence, length, -1)
 
     def renew_window(self, sequence: int) -> bool:

@@ -18,9 +18,9 @@ from ..options.table import CACHE_TYPES
 
 _FLASH_HEAD_LENGTH = 64
 """On the CPU flash attention skips what other sequences have in the cache; with heads shorter than
-this, as no real model has them, it is slower all the same."""
+this, as no real model has them, it is still slower."""
 _TEXTS = 64
-"""Texts that can get their vectors in one step. They take no memory of their own, but for the
+"""Texts that can get their vectors in one step. They take no memory of their own, except for the
 states of recurrent layers."""
 _FOR_GPU = ("n_gpu_layers", "main_gpu", "split_mode", "tensor_split", "offload_kqv", "op_offload")
 _YARN = ("yarn_ext_factor", "yarn_attn_factor", "yarn_beta_fast", "yarn_beta_slow", "yarn_orig_ctx")

@@ -160,7 +160,7 @@ class LoadOptions:
         """Options from what a caller wrote; entries that are `None` keep the default.
 
         Raises `UnsupportedParamsError` for an unknown name, `BadRequestError` for a bad value, and
-        `NotFoundError` for a draft model that there is not.
+        `NotFoundError` for an unknown draft model.
         """
         options: dict[str, Any] = {}
         for written, value in _asked(given):

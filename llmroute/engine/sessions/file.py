@@ -97,7 +97,7 @@ class SessionReader:
                     "is of another model"
                     if name == "model"
                     else f"was saved with {name} {saved!r}, and the model has {here!r} now. Load "
-                    "the model as it was then, or save the session anew",
+                    "the model as it was then, or save the session again",
                 )
 
     def sequences(self) -> Iterator[SavedSequence]:
@@ -154,10 +154,10 @@ class SessionReader:
         return kind, length, expected
 
     def _cut_off(self) -> SessionFileError:
-        return session_refused(self._path, "is cut off or damaged. Save the session anew")
+        return session_refused(self._path, "is cut off or damaged. Save the session again")
 
     def _damaged(self) -> SessionFileError:
-        return session_refused(self._path, "is damaged. Save the session anew")
+        return session_refused(self._path, "is damaged. Save the session again")
 
 
 @contextmanager

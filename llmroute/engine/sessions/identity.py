@@ -46,7 +46,7 @@ def identity_of(path: Path, options: LoadOptions, n_ctx: int) -> Identity:
 
 
 def _fingerprint(files: Iterable[GGUFHeader]) -> str:
-    """The same for copies of a model; another one for one that was trained or quantised anew."""
+    """The same for copies of a model; another one for one that was trained or quantised again."""
     digest = hashlib.sha256()
     for header in files:
         told = (header.file_size, sorted(header.metadata.items()), [*header.tensors.values()])

@@ -20,7 +20,7 @@ JSON: TypeAlias = Any
 Span: TypeAlias = tuple[int, int]
 
 _MOST_NAMES = 64
-"""Different control tokens in one prompt whose pieces are looked for; no template uses so many."""
+"""Different control tokens in one prompt whose pieces are looked for; no template uses as many."""
 _SAME_CASE = str.maketrans(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZ\u212a\u017f\u0130\u0131", "abcdefghijklmnopqrstuvwxyzksii"
 )

@@ -113,7 +113,7 @@ def render(source: str, variables: dict[str, Any], most: int) -> tuple[int, str]
     except _OutputError:
         return TOO_MUCH, f"it writes more than {most:,} characters"
     except RecursionError:
-        return FAILED, "it is nested too deeply, or calls itself for ever"
+        return FAILED, "it is nested too deeply, or calls itself forever"
     except Exception as error:  # noqa: BLE001 - a stranger's program: anything may come
         return FAILED, str(error) or type(error).__name__
 

@@ -13,7 +13,13 @@ from pathlib import Path
 import pytest
 from calls_here import Scripted, arun, call, patient, run
 
-from llmroute.errors import APITimeoutError, RateLimitError, ServiceUnavailableError
+from llmroute.errors import (
+    APITimeoutError,
+    BadRequestError,
+    ModelUnloadedError,
+    RateLimitError,
+    ServiceUnavailableError,
+)
 from llmroute.local_models import loaded_models, unload, warm_up
 from llmroute.providers.base import LocalCall, LocalToken
 from llmroute.transport.limits import Limits
@@ -303,3 +309,30 @@ def test_aclose_from_another_task_ends_a_waiting_reader(tiny_random: Path) -> No
 
 async def _count(stream: AsyncLocalStream) -> int:
     return len([event async for event in stream])
+
+
+_ENDLESS = (
+    "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+    "{{ messages[0].content }}"
+)
+
+
+def test_a_template_without_end_holds_up_nobody(scripted: Scripted) -> None:
+    """Neither other callers of the model, nor `unload`, nor its own caller for long."""
+    model = scripted("I am here.")
+    warm_up(str(model), n_threads=1)
+    chat = [{"role": "user", "content": "Hi"}]
+    with ThreadPoolExecutor(1) as pool:
+        stopped = pool.submit(run, call(model, chat, chat_template=_ENDLESS))
+        time.sleep(0.2)
+        assert run(call(model, chat)).text == "I am here."
+        assert not stopped.done()
+        with pytest.raises(BadRequestError, match="longer than"):
+            stopped.result()
+        stopped = pool.submit(run, call(model, chat, chat_template=_ENDLESS))
+        time.sleep(0.2)
+        begun = time.monotonic()
+        unload()
+        assert time.monotonic() - begun < 2
+        with pytest.raises(ModelUnloadedError):
+            stopped.result()
