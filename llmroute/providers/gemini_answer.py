@@ -1,0 +1,327 @@
+"""Answers of Gemini's generateContent in OpenAI's shape.
+
+Written from https://ai.google.dev/api/generate-content (2026-11-28).
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic_core import to_json
+
+from ..errors import APIResponseValidationError
+from ..types.chat import ChatCompletion
+from ..types.lenient import validate_leniently
+from ..types.request import JSON, Request
+from .conversation import PROVIDER_CONTENT, Call, Part, text_of
+
+FORMAT = "gemini"
+"""What `provider_content` calls the parts of this protocol."""
+
+FINISH_REASONS = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    **dict.fromkeys(
+        [
+            "BLOCKLIST",
+            "IMAGE_PROHIBITED_CONTENT",
+            "IMAGE_RECITATION",
+            "IMAGE_SAFETY",
+            "LANGUAGE",
+            "MODEL_ARMOR",
+            "PROHIBITED_CONTENT",
+            "RECITATION",
+            "SAFETY",
+            "SPII",
+        ],
+        "content_filter",
+    ),
+}
+"""Other reasons (`MALFORMED_FUNCTION_CALL`, ...) have no word in OpenAI's protocol."""
+
+_PLAIN_TEXT = frozenset({"text", "thought"})
+_DETAILS = {
+    "AUDIO": "audio_tokens",
+    "DOCUMENT": "document_tokens",
+    "IMAGE": "image_tokens",
+    "TEXT": "text_tokens",
+    "VIDEO": "video_tokens",
+}
+_COUNTED = frozenset({"candidatesTokenCount", "promptTokenCount", "totalTokenCount"})
+
+
+def completion(payload: Mapping[str, JSON], request: Request) -> ChatCompletion:
+    """The whole answer. Raises `APIResponseValidationError` for what is none."""
+    candidates = list(candidates_of(payload))
+    choices = [_choice(position, item, request) for position, item in enumerate(candidates)]
+    if not choices:
+        if (blocked := blocked_choice(payload, "message")) is None:
+            raise APIResponseValidationError(
+                "The answer of Gemini has no candidates.", model=request.model, body=payload
+            )
+        choices = [blocked]
+    answer = {**head(payload, request), **beside(payload), "choices": choices}
+    if (counts := usage(payload.get("usageMetadata"))) is not None:
+        answer["usage"] = counts
+    return validate_leniently(ChatCompletion, answer)
+
+
+def head(payload: Mapping[str, JSON], request: Request) -> dict[str, JSON]:
+    """The fields that answers and chunks begin with."""
+    return {
+        "id": payload.get("responseId") or f"chatcmpl-{request.call_id}",
+        "created": request.created,
+        "model": payload.get("modelVersion") or request.model,
+    }
+
+
+def beside(payload: Mapping[str, JSON]) -> dict[str, JSON]:
+    """What else an answer says: the tier that served it, what the filter says of the prompt."""
+    said: dict[str, JSON] = {}
+    counts = payload.get("usageMetadata")
+    if isinstance(counts, Mapping) and isinstance(tier := counts.get("serviceTier"), str):
+        said["service_tier"] = "default" if tier == "standard" else tier
+    if feedback := payload.get("promptFeedback"):
+        said["promptFeedback"] = feedback
+    return said
+
+
+def candidates_of(payload: Mapping[str, JSON]) -> Iterator[Mapping[str, JSON]]:
+    """The candidates of an answer or of an event."""
+    found = payload.get("candidates")
+    return (item for item in found if isinstance(item, Mapping)) if found else iter(())
+
+
+def parts_of(candidate: Mapping[str, JSON]) -> list[dict[str, JSON]]:
+    """The parts of a candidate's content; a filtered one has none."""
+    content = candidate.get("content")
+    parts = content.get("parts") if isinstance(content, Mapping) else None
+    return [part for part in parts or () if isinstance(part, dict)]
+
+
+def blocked_choice(payload: Mapping[str, JSON], kind: str) -> dict[str, JSON] | None:
+    """The choice that stands for a prompt which was refused; `None` if it was not.
+
+    `kind` is `"message"` or `"delta"`.
+    """
+    feedback = payload.get("promptFeedback")
+    reason = feedback.get("blockReason") if isinstance(feedback, Mapping) else None
+    if not reason:
+        return None
+    return {
+        "index": 0,
+        kind: {"role": "assistant", "content": None},
+        "finish_reason": "content_filter",
+        "native_finish_reason": reason,
+    }
+
+
+def finish(candidate: Mapping[str, JSON], calls: bool) -> dict[str, JSON]:
+    """The fields of a choice beside what was said: why it ended, sources, safety, logprobs."""
+    known = ("content", "finishReason", "index", "logprobsResult")
+    said = {key: value for key, value in candidate.items() if key not in known}
+    reason = candidate.get("finishReason")
+    if isinstance(reason, str):
+        ours = FINISH_REASONS.get(reason)
+        said["finish_reason"] = "tool_calls" if calls and ours == "stop" else ours
+        said["native_finish_reason"] = reason
+    if (found := logprobs(candidate.get("logprobsResult"))) is not None:
+        said["logprobs"] = found
+    return said
+
+
+def words(parts: Sequence[Mapping[str, JSON]], *, thought: bool) -> str | None:
+    """The text of the answer, or of the thinking; `None` if no part has any."""
+    texts = [
+        part["text"]
+        for part in parts
+        if isinstance(part.get("text"), str) and bool(part.get("thought")) is thought
+    ]
+    return "".join(texts) if texts else None
+
+
+def call(part: Mapping[str, JSON], stand_in: str) -> dict[str, JSON] | None:
+    """The tool call in a part; `None` if it has none. `stand_in` is its id where it has no own.
+
+    A call that Google runs itself (`toolCall`, `executableCode`) is none of the client's.
+    """
+    function = part.get("functionCall")
+    if not isinstance(function, Mapping):
+        return None
+    said: dict[str, JSON] = {
+        "id": function.get("id") or stand_in,
+        "type": "function",
+        "function": {
+            "name": str(function.get("name")),
+            "arguments": to_json(function.get("args") or {}).decode(),
+        },
+    }
+    if signature := part.get("thoughtSignature"):
+        # Where OpenAI's protocol at Google's own host has it, and where LiteLLM does.
+        said["extra_content"] = {"google": {"thought_signature": signature}}
+        said["provider_specific_fields"] = {"thought_signature": signature}
+    return said
+
+
+def image(part: Mapping[str, JSON], index: int) -> dict[str, JSON] | None:
+    """The picture in a part, as LiteLLM and OpenRouter show it; `None` if it has none."""
+    data = _inline(part, "image/")
+    if data is None:
+        return None
+    url = f"data:{data['mimeType']};base64,{data.get('data') or ''}"
+    return {"type": "image_url", "image_url": {"url": url}, "index": index}
+
+
+def kept(parts: Sequence[Mapping[str, JSON]]) -> dict[str, JSON]:
+    """The parts as they came, to go back byte for byte in the next turn."""
+    return {PROVIDER_CONTENT: {"format": FORMAT, "blocks": list(parts)}}
+
+
+def sound(parts: Sequence[Mapping[str, JSON]]) -> dict[str, JSON] | None:
+    """The spoken answer; `None` if there is none. It may come in pieces."""
+    pieces = [data for part in parts if (data := _inline(part, "audio/")) is not None]
+    if not pieces:
+        return None
+    whole = b"".join(b64decode(piece.get("data") or "") for piece in pieces)
+    return {"data": b64encode(whole).decode(), "mime_type": pieces[0]["mimeType"]}
+
+
+def citations(candidate: Mapping[str, JSON], text: str) -> list[dict[str, JSON]]:
+    """The pages that support a stretch of the text.
+
+    Google counts the stretch in bytes of UTF-8.
+    """
+    grounding = candidate.get("groundingMetadata")
+    if not isinstance(grounding, Mapping):
+        return []
+    chunks = grounding.get("groundingChunks") or ()
+    notes = []
+    for support in grounding.get("groundingSupports") or ():
+        for index in support.get("groundingChunkIndices") or ():
+            page = chunks[index].get("web") if index < len(chunks) else None
+            if isinstance(page, Mapping) and page.get("uri"):
+                notes.append(_citation(page, support.get("segment") or {}, text))
+    return notes
+
+
+def logprobs(result: JSON) -> dict[str, JSON] | None:
+    """Log probabilities as OpenAI has them; `None` if there are none."""
+    chosen = result.get("chosenCandidates") if isinstance(result, Mapping) else None
+    if not chosen:
+        return None
+    tops = result.get("topCandidates") or ()
+    content = []
+    for position, token in enumerate(chosen):
+        others = tops[position].get("candidates") or () if position < len(tops) else ()
+        content.append({**_token(token), "top_logprobs": [_token(other) for other in others]})
+    return {"content": content}
+
+
+def usage(counts: JSON) -> dict[str, JSON] | None:
+    """Token counts as OpenAI has them; `None` where Google did not count.
+
+    Thinking is counted apart from the candidates, and what Google's own tools read apart from the
+    prompt (https://ai.google.dev/api/generate-content#UsageMetadata): OpenAI's two sums include
+    them. What was read from a cache is part of the prompt in both.
+    """
+    if not isinstance(counts, Mapping) or not isinstance(counts.get("promptTokenCount"), int):
+        return None
+    read = counts.get("toolUsePromptTokenCount") or 0
+    thought = counts.get("thoughtsTokenCount") or 0
+    prompt = counts["promptTokenCount"] + read
+    # A live session calls what it wrote its response.
+    written = counts.get("candidatesTokenCount") or counts.get("responseTokenCount") or 0
+    answer: dict[str, JSON] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": written + thought,
+        "total_tokens": counts.get("totalTokenCount") or prompt + written + thought,
+    }
+    asked = _by_kind(counts.get("promptTokensDetails"))
+    for kind, number in _by_kind(counts.get("toolUsePromptTokensDetails")).items():
+        asked[kind] = asked.get(kind, 0) + number
+    if (cached := counts.get("cachedContentTokenCount")) is not None:
+        asked["cached_tokens"] = cached
+    told = _by_kind(counts.get("candidatesTokensDetails"))
+    if "thoughtsTokenCount" in counts:
+        told["reasoning_tokens"] = thought
+    if asked:
+        answer["prompt_tokens_details"] = asked
+    if told:
+        answer["completion_tokens_details"] = told
+    return {**{k: v for k, v in counts.items() if k not in _COUNTED}, **answer}
+
+
+def says_the_same(blocks: JSON, parts: Sequence[Part]) -> bool:
+    """Whether the parts of an answer, as Google sent them, say what its message says now."""
+    if not isinstance(blocks, list) or not all(isinstance(block, Mapping) for block in blocks):
+        return False
+    found = [b["functionCall"] for b in blocks if isinstance(b.get("functionCall"), Mapping)]
+    theirs = [(str(function.get("name")), function.get("args") or {}) for function in found]
+    ours = [(part.name, part.parsed()) for part in parts if isinstance(part, Call)]
+    return (words(blocks, thought=False) or "") == text_of(parts) and theirs == ours
+
+
+def joined(parts: list[dict[str, JSON]], part: dict[str, JSON]) -> None:
+    """Adds `part` of a stream to `parts`. Text goes on in the part before it, if neither holds
+    more than text: a signature belongs to exactly the part it came with."""
+    before = parts[-1] if parts else {}
+    plain = _PLAIN_TEXT.issuperset(before) and _PLAIN_TEXT.issuperset(part)
+    if plain and before.keys() == part.keys() and before.get("thought") == part.get("thought"):
+        parts[-1] = {**before, "text": str(before["text"]) + str(part["text"])}
+    else:
+        parts.append(part)
+
+
+def _choice(position: int, candidate: Mapping[str, JSON], request: Request) -> dict[str, JSON]:
+    parts = parts_of(candidate)
+    index = candidate.get("index", position)
+    ids = (f"call_{request.call_id}_{index}_{number}" for number in range(len(parts)))
+    calls = [said for part in parts if (said := call(part, next(ids))) is not None]
+    text = words(parts, thought=False)
+    message: dict[str, JSON] = {"role": "assistant", "content": text, **kept(parts)}
+    if thought := words(parts, thought=True):
+        message["reasoning_content"] = thought
+    if calls:
+        message["tool_calls"] = calls
+    pictures = [part for part in parts if image(part, 0) is not None]
+    if pictures:
+        message["images"] = [image(part, number) for number, part in enumerate(pictures)]
+    if (audio := sound(parts)) is not None:
+        message["audio"] = audio
+    if notes := citations(candidate, text or ""):
+        message["annotations"] = notes
+    return {"index": index, "message": message, **finish(candidate, bool(calls))}
+
+
+def _inline(part: Mapping[str, JSON], kind: str) -> Mapping[str, Any] | None:
+    data = part.get("inlineData")
+    if not isinstance(data, Mapping) or part.get("thought"):
+        return None
+    return data if str(data.get("mimeType")).startswith(kind) else None
+
+
+def _citation(page: Mapping[str, JSON], segment: Mapping[str, JSON], text: str) -> dict[str, JSON]:
+    cited: dict[str, JSON] = {"url": page["uri"], "title": page.get("title")}
+    begin, end = segment.get("startIndex") or 0, segment.get("endIndex")
+    if isinstance(end, int):
+        raw = text.encode()
+        before = len(raw[:begin].decode("utf-8", "ignore"))
+        length = len(raw[begin:end].decode("utf-8", "ignore"))
+        cited |= {"start_index": before, "end_index": before + length}
+    return {"type": "url_citation", "url_citation": cited}
+
+
+def _token(token: Mapping[str, JSON]) -> dict[str, JSON]:
+    text = str(token.get("token") or "")
+    return {"token": text, "bytes": list(text.encode()), "logprob": token.get("logProbability", 0)}
+
+
+def _by_kind(details: JSON) -> dict[str, int]:
+    found = (item for item in details or () if isinstance(item, Mapping))
+    return {
+        _DETAILS[item["modality"]]: item["tokenCount"]
+        for item in found
+        if item.get("modality") in _DETAILS and isinstance(item.get("tokenCount"), int)
+    }
