@@ -12,13 +12,14 @@ from typing import Any
 from pydantic_core import from_json
 
 from ..chunks import Decoder
-from ..errors import APIResponseValidationError
-from ..sse import BodySplitter, Event
+from ..errors import APIResponseValidationError, StreamInterruptedError
+from ..sse import WHOLE_BODY, BodySplitter, Event
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.request import JSON, Request
 from . import gemini_answer as answers
 from .failures import event_error, not_understood
 from .gemini_errors import payload_failure
+from .gemini_pieces import CallPieces
 
 END = "end-of-body"
 """The `name` of the event that says that the body ended as it should."""
@@ -28,8 +29,14 @@ class Splitter(BodySplitter):
     """Splits a body into events, with one more at its proper end."""
 
     def flush(self) -> Iterable[Event]:
-        """The event that the end completes, and the end itself."""
-        return (*super().flush(), Event(END, b""))
+        """The event that the end completes, and the end itself.
+
+        Raises `StreamInterruptedError` for an end in the middle of an event.
+        """
+        last = list(super().flush())
+        if any(event.name != WHOLE_BODY and not _is_json(event.data) for event in last):
+            raise StreamInterruptedError("The stream ended in the middle of an event.")
+        return (*last, Event(END, b""))
 
 
 @dataclass(slots=True)
@@ -37,6 +44,7 @@ class _Candidate:
     """What has come of one candidate."""
 
     parts: list[dict[str, JSON]] = field(default_factory=list)
+    pieces: CallPieces = field(default_factory=CallPieces)
     grounding: dict[str, JSON] = field(default_factory=dict)
     calls: int = 0
     images: int = 0
@@ -103,11 +111,14 @@ class GeminiDecoder(Decoder[Event]):
     def _choice(self, position: int, candidate: Mapping[str, JSON]) -> dict[str, JSON]:
         index = candidate.get("index", position)
         state = self._candidates.setdefault(index, _Candidate())
-        delta = self._delta(index, state, answers.parts_of(candidate))
+        ends = "finishReason" in candidate
+        parts = list(state.pieces.whole(answers.parts_of(candidate)))
+        parts += state.pieces.end() if ends else ()
+        delta = self._delta(index, state, parts)
         if grounding := candidate.get("groundingMetadata"):
             state.grounding = {"groundingMetadata": grounding}
-        was_ended, state.ended = state.ended, "finishReason" in candidate
-        if state.ended or was_ended:  # a signature may come even after the reason
+        was_ended, state.ended = state.ended, ends
+        if ends or was_ended:  # a signature may come even after the reason
             delta |= self._whole(state)
         return {"index": index, "delta": delta, **answers.finish(candidate, state.calls > 0)}
 
@@ -153,3 +164,11 @@ class GeminiDecoder(Decoder[Event]):
     def _broken(self, data: bytes) -> APIResponseValidationError:
         what = "An event of Gemini's stream is not a JSON object."
         return not_understood(what, data, model=self._request.model)
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        from_json(data)
+    except ValueError:
+        return False
+    return True
