@@ -277,8 +277,10 @@ def joined(parts: list[dict[str, JSON]], part: dict[str, JSON]) -> None:
 def _choice(position: int, candidate: Mapping[str, JSON], request: Request) -> dict[str, JSON]:
     parts = parts_of(candidate)
     index = candidate.get("index", position)
-    ids = (f"call_{request.call_id}_{index}_{number}" for number in range(len(parts)))
-    calls = [said for part in parts if (said := call(part, next(ids))) is not None]
+    calls: list[dict[str, JSON]] = []
+    for part in parts:
+        if (said := call(part, f"call_{request.call_id}_{index}_{len(calls)}")) is not None:
+            calls.append(said)
     text = words(parts, thought=False)
     message: dict[str, JSON] = {"role": "assistant", "content": text, **kept(parts)}
     if thought := words(parts, thought=True):
