@@ -49,12 +49,10 @@ def contents(messages: Sequence[Mapping[str, JSON]], model: str) -> dict[str, JS
     for turn in _in_call_order([turn for turn in turns if turn.role != "system"]):
         writer.add(turn)
     system = [text for turn in turns if turn.role == "system" if (text := _system(turn))]
-    if not writer.contents:
-        raise BadRequestError(
-            "There is no message of a user with content: Gemini needs at least one.",
-            param="messages",
-        )
-    body: dict[str, JSON] = {"contents": writer.contents}
+    # There must be a content; one that says nothing will do.
+    body: dict[str, JSON] = {
+        "contents": writer.contents or [{"role": "user", "parts": [{"text": ""}]}]
+    }
     if system:
         body["systemInstruction"] = {"parts": [{"text": text} for text in system]}
     return body

@@ -85,6 +85,11 @@ def test_build_sends_text_and_system_prompts() -> None:
     }
 
 
+def test_build_sends_an_empty_prompt_where_only_the_system_speaks() -> None:
+    sent = body(messages=[{"role": "system", "content": "Say hello."}])
+    assert sent["contents"] == [{"role": "user", "parts": [{"text": ""}]}]
+
+
 @pytest.mark.parametrize(
     ("part", "sent"),
     [
@@ -136,7 +141,6 @@ def test_build_sends_the_detail_of_an_image_to_models_that_take_it() -> None:
 @pytest.mark.parametrize(
     ("messages", "words"),
     [
-        ([{"role": "system", "content": "Be brief."}], "at least one"),
         ([{"role": "user", "content": [{"type": "server_tool_use"}]}], "server_tool_use"),
         ([{"role": "system", "content": [URL]}, *HI], "must be text"),
         ([*HI, {"role": "tool", "tool_call_id": "x", "content": "y"}], "name of its function"),
