@@ -1,7 +1,7 @@
 """Gemini's own API at Google AI Studio: generateContent and batchEmbedContents.
 
-Facts from https://ai.google.dev/api (2026-11-28). Google's OpenAI-compatible endpoint is
-`gemini_openai/`.
+The API is described at https://ai.google.dev/api; its fields are those of Google's SDK, google-genai
+3.6.1 (2026-11-28). Google's OpenAI-compatible endpoint is `gemini_openai/`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Answers of Gemini's generateContent in OpenAI's shape.
 
-Written from https://ai.google.dev/api/generate-content (2026-11-28).
+The API is described at https://ai.google.dev/api/generate-content; its fields are those of Google's
+SDK, google-genai 3.6.1 (2026-11-28).
 """
 
 from __future__ import annotations

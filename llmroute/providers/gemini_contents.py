@@ -1,7 +1,7 @@
 """OpenAI's messages as the contents of Gemini's generateContent.
 
-Written from https://ai.google.dev/api/caching#Content and the guides on function calling, files and
-thought signatures (https://ai.google.dev/gemini-api/docs/, 2026-11-28).
+The API is described at https://ai.google.dev/api/caching#Content; its fields are those of Google's
+SDK, google-genai 3.6.1 (2026-11-28).
 """
 
 from __future__ import annotations

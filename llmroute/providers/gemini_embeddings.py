@@ -1,6 +1,6 @@
 """Embeddings of Gemini: batchEmbedContents.
 
-Written from https://ai.google.dev/api/embeddings (2026-11-28).
+The API is described at https://ai.google.dev/api/embeddings.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Errors of Google's APIs: google.rpc.Status in JSON (https://google.aip.dev/193, 2026-11-28)."""
+"""Errors of Google's APIs: google.rpc.Status in JSON (https://google.aip.dev/193)."""
 
 from __future__ import annotations
 

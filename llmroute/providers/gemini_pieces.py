@@ -2,7 +2,7 @@
 
 With `functionCallingConfig.streamFunctionCallArguments`, a call comes as a part with its name and
 more parts with values and where they belong
-(https://ai.google.dev/api/caching#FunctionCall, `partialArgs` and `willContinue`, 2026-11-28).
+(https://ai.google.dev/api/caching#FunctionCall, `partialArgs` and `willContinue`).
 """
 
 from __future__ import annotations

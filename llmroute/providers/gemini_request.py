@@ -1,7 +1,7 @@
 """OpenAI's chat request as the body of Gemini's generateContent.
 
-Written from https://ai.google.dev/api/generate-content#GenerationConfig and
-https://ai.google.dev/gemini-api/docs/thinking (2026-11-28).
+The API is described at https://ai.google.dev/api/generate-content#GenerationConfig; its fields are
+those of Google's SDK, google-genai 3.6.1 (2026-11-28).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ EXTRA_PARAMS = frozenset(
 """Those that are not OpenAI's."""
 
 # Both as Google's own OpenAI-compatible endpoint has them
-# (https://ai.google.dev/gemini-api/docs/openai#thinking, 2026-11-28); above "high" there is none.
+# (https://ai.google.dev/gemini-api/docs/openai#thinking); above "high" there is none.
 _BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
 _LEVELS = {"minimal": "minimal", "low": "low", "medium": "medium", "high": "high"}
 _HIGHER = {"xhigh": "high", "max": "high"}
@@ -230,7 +230,7 @@ def _tools(rest: dict[str, JSON], answer: dict[str, JSON], model: str) -> None:
         config["functionCallingConfig"] = choice
     if functions and own and is_newer(model, (3, 0)):
         # Without it, Gemini 3 refuses functions beside tools of its own
-        # (https://ai.google.dev/gemini-api/docs/tool-combination, 2026-11-28).
+        # (https://ai.google.dev/gemini-api/docs/tools, 2026-11-28).
         config["includeServerSideToolInvocations"] = True
     if config:
         answer["toolConfig"] = {**config, **(answer.get("toolConfig") or {})}
