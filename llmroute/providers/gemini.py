@@ -1,12 +1,12 @@
 """Gemini's own API at Google AI Studio: generateContent and batchEmbedContents.
 
-The API is described at https://ai.google.dev/api; its fields are those of Google's SDK, google-genai
-3.6.1 (2026-11-28). Google's OpenAI-compatible endpoint is `gemini_openai/`.
+The API is described at https://ai.google.dev/api; its fields are those of Google's SDK,
+google-genai 3.6.1 (2026-11-28). Google's OpenAI-compatible endpoint is `gemini_openai/`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set as AbstractSet
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -35,7 +35,7 @@ class Gemini(Provider):
     base_env = ("GEMINI_API_BASE", "GOOGLE_GEMINI_BASE_URL")
     key_env = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
     key_required = True
-    operations = ("chat", "embedding")
+    operations: tuple[str, ...] = ("chat", "embedding")
     extra_params = gemini_request.EXTRA_PARAMS | gemini_embeddings.EXTRA_PARAMS
 
     def build(self, request: Request, deployment: Deployment) -> HTTPCall:
@@ -74,12 +74,15 @@ class Gemini(Provider):
 
 
 def chat_body(
-    request: Request, deployment: Deployment, provider: str
+    request: Request,
+    deployment: Deployment,
+    provider: str,
+    accepted: AbstractSet[str] = gemini_request.PARAMS,
 ) -> tuple[dict[str, JSON], tuple[str, ...]]:
     """The body of a chat, and the names of parameters that were left out."""
     assert isinstance(request, ChatRequest)  # `operations` has nothing else
     reasons = gemini_request.refused_values(request.params, deployment.model)
-    params, dropped = select_params(request, gemini_request.PARAMS, provider, reasons)
+    params, dropped = select_params(request, accepted, provider, reasons)
     return gemini_request.body(request, deployment.model, params), dropped
 
 

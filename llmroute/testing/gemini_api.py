@@ -7,6 +7,7 @@ come back without their signature (https://ai.google.dev/gemini-api/docs/thought
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,8 +17,13 @@ _JSON = {"content-type": "application/json; charset=UTF-8"}
 SIGNATURE = "c2lnbmF0dXJlIG9mIHRoZSBlbXVsYXRvcg=="
 """The signature on the parts of its answers."""
 KEY = "gemini-key"
-"""The only key it takes."""
+"""The only key it takes, and as a bearer the only token."""
 
+# AI Studio's paths, and those of Vertex AI.
+_PATH = re.compile(
+    r"/v1beta(1/projects/[^/]+/locations/[^/]+/publishers/google)?"
+    r"/models/(?P<model>[^:/]+):(?P<method>\w+)"
+)
 _BODY = frozenset(
     [
         "cachedContent",
@@ -85,11 +91,13 @@ class GeminiServer(LoopbackServer):
 
     def _respond(self, request: RecordedRequest, exchange: Exchange) -> None:
         path, _, query = request.path.partition("?")
-        method = path.rpartition(":")[2]
-        if request.headers.get("x-goog-api-key") != KEY:
+        bearer = request.headers.get("authorization") == f"Bearer {KEY}"
+        if request.headers.get("x-goog-api-key") != KEY and not bearer:
             raise RefusedError(400, "INVALID_ARGUMENT", "API key not valid.")
-        if not path.startswith("/v1beta/models/"):
+        found = _PATH.fullmatch(path)
+        if found is None:
             raise RefusedError(404, "NOT_FOUND", f"There is no {path} here.")
+        method = found["method"]
         if method == "batchEmbedContents":
             vectors = [{"values": _vector(asked)} for asked in request.json["requests"]]
             exchange.answer(200, json.dumps({"embeddings": vectors}).encode(), _JSON)
@@ -97,7 +105,7 @@ class GeminiServer(LoopbackServer):
         if method not in ("generateContent", "streamGenerateContent"):
             raise RefusedError(404, "NOT_FOUND", f"There is no method {method}.")
         _check(request.json)
-        model = path.removeprefix("/v1beta/models/").partition(":")[0]
+        model = found["model"]
         pieces = list(self._pieces(request.json))
         if method == "generateContent":
             whole = [part for piece in pieces for part in piece]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from google import genai
 from google.genai import errors, types
+from google.oauth2.credentials import Credentials
 
 from llmroute.testing.gemini_api import KEY, SIGNATURE, GeminiServer
 
@@ -119,4 +120,18 @@ def test_signature_is_on_the_parts(client: genai.Client) -> None:
         == types.Part(
             thought_signature=SIGNATURE  # type: ignore[arg-type]  # base64, as on the wire
         ).thought_signature
+    )
+
+
+def test_vertex_ai(server: GeminiServer) -> None:
+    client = genai.Client(
+        vertexai=True,
+        project="p-1",
+        location="europe-west4",
+        credentials=Credentials(token=KEY),
+        http_options=types.HttpOptions(base_url=server.url),
+    )
+    assert client.models.generate_content(model=MODEL, contents="Hi").text == "One two three"
+    assert server.requests[-1].path.startswith(
+        f"/v1beta1/projects/p-1/locations/europe-west4/publishers/google/models/{MODEL}:"
     )
