@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import ValidationError
 from pydantic_core import to_json
 
 from ..errors import APIResponseValidationError
+from ..types.base import Model
 from ..types.chat import ChatCompletion
 from ..types.lenient import validate_leniently
 from ..types.request import JSON, Request
 from .conversation import PROVIDER_CONTENT, Call, Part, text_of
+from .openai_answers import problem
+
+ModelT = TypeVar("ModelT", bound=Model)
 
 FORMAT = "gemini"
 """What `provider_content` calls the parts of this protocol."""
@@ -66,15 +71,28 @@ def completion(payload: Mapping[str, JSON], request: Request) -> ChatCompletion:
     answer = {**head(payload, request), **beside(payload), "choices": choices}
     if (counts := usage(payload.get("usageMetadata"))) is not None:
         answer["usage"] = counts
-    return validate_leniently(ChatCompletion, answer)
+    return validated(ChatCompletion, answer, request)
+
+
+def validated(model: type[ModelT], answer: JSON, request: Request) -> ModelT:
+    """`answer` as `model`. Raises `APIResponseValidationError` if it cannot be one."""
+    try:
+        return validate_leniently(model, answer)
+    except ValidationError as exc:
+        raise APIResponseValidationError(
+            f"The answer of Gemini has an unknown form: {problem(exc)}.",
+            model=request.model,
+            body=answer,
+        ) from None
 
 
 def head(payload: Mapping[str, JSON], request: Request) -> dict[str, JSON]:
     """The fields that answers and chunks begin with."""
+    named, model = payload.get("responseId"), payload.get("modelVersion")
     return {
-        "id": payload.get("responseId") or f"chatcmpl-{request.call_id}",
+        "id": named if isinstance(named, str) and named else f"chatcmpl-{request.call_id}",
         "created": request.created,
-        "model": payload.get("modelVersion") or request.model,
+        "model": model if isinstance(model, str) and model else request.model,
     }
 
 
@@ -91,15 +109,20 @@ def beside(payload: Mapping[str, JSON]) -> dict[str, JSON]:
 
 def candidates_of(payload: Mapping[str, JSON]) -> Iterator[Mapping[str, JSON]]:
     """The candidates of an answer or of an event."""
-    found = payload.get("candidates")
-    return (item for item in found if isinstance(item, Mapping)) if found else iter(())
+    return _mappings(payload.get("candidates"))
+
+
+def index_of(candidate: Mapping[str, JSON], position: int) -> int:
+    """The number of a candidate: its own, or its position in the answer."""
+    found = candidate.get("index")
+    return found if isinstance(found, int) else position
 
 
 def parts_of(candidate: Mapping[str, JSON]) -> list[dict[str, JSON]]:
     """The parts of a candidate's content; a filtered one has none."""
     content = candidate.get("content")
     parts = content.get("parts") if isinstance(content, Mapping) else None
-    return [part for part in parts or () if isinstance(part, dict)]
+    return [dict(part) for part in _mappings(parts)]
 
 
 def blocked_choice(payload: Mapping[str, JSON], kind: str) -> dict[str, JSON] | None:
@@ -151,8 +174,9 @@ def call(part: Mapping[str, JSON], stand_in: str) -> dict[str, JSON] | None:
     function = part.get("functionCall")
     if not isinstance(function, Mapping):
         return None
+    own = function.get("id")
     said: dict[str, JSON] = {
-        "id": function.get("id") or stand_in,
+        "id": own if isinstance(own, str) and own else stand_in,
         "type": "function",
         "function": {
             "name": str(function.get("name")),
@@ -185,8 +209,12 @@ def sound(parts: Sequence[Mapping[str, JSON]]) -> dict[str, JSON] | None:
     pieces = [data for part in parts if (data := _inline(part, "audio/")) is not None]
     if not pieces:
         return None
-    whole = b"".join(b64decode(piece.get("data") or "") for piece in pieces)
-    return {"data": b64encode(whole).decode(), "mime_type": pieces[0]["mimeType"]}
+    texts = [str(piece.get("data") or "") for piece in pieces]
+    try:
+        whole = b64encode(b"".join(map(b64decode, texts))).decode()
+    except ValueError:  # no base64 at all: as it came
+        whole = "".join(texts)
+    return {"data": whole, "mime_type": pieces[0]["mimeType"]}
 
 
 def citations(candidate: Mapping[str, JSON], text: str) -> list[dict[str, JSON]]:
@@ -197,25 +225,25 @@ def citations(candidate: Mapping[str, JSON], text: str) -> list[dict[str, JSON]]
     grounding = candidate.get("groundingMetadata")
     if not isinstance(grounding, Mapping):
         return []
-    chunks = grounding.get("groundingChunks") or ()
+    chunks = list(_mappings(grounding.get("groundingChunks")))
     notes = []
-    for support in grounding.get("groundingSupports") or ():
-        for index in support.get("groundingChunkIndices") or ():
-            page = chunks[index].get("web") if index < len(chunks) else None
+    for support in _mappings(grounding.get("groundingSupports")):
+        indexes = support.get("groundingChunkIndices")
+        for index in indexes if isinstance(indexes, list) else ():
+            page = chunks[index].get("web") if index in range(len(chunks)) else None
             if isinstance(page, Mapping) and page.get("uri"):
-                notes.append(_citation(page, support.get("segment") or {}, text))
+                notes.append(_citation(page, support.get("segment"), text))
     return notes
 
 
 def logprobs(result: JSON) -> dict[str, JSON] | None:
     """Log probabilities as OpenAI has them; `None` if there are none."""
-    chosen = result.get("chosenCandidates") if isinstance(result, Mapping) else None
-    if not chosen:
+    if not isinstance(result, Mapping) or not result.get("chosenCandidates"):
         return None
-    tops = result.get("topCandidates") or ()
+    tops = list(_mappings(result.get("topCandidates")))
     content = []
-    for position, token in enumerate(chosen):
-        others = tops[position].get("candidates") or () if position < len(tops) else ()
+    for position, token in enumerate(_mappings(result["chosenCandidates"])):
+        others = _mappings(tops[position].get("candidates")) if position < len(tops) else ()
         content.append({**_token(token), "top_logprobs": [_token(other) for other in others]})
     return {"content": content}
 
@@ -229,15 +257,14 @@ def usage(counts: JSON) -> dict[str, JSON] | None:
     """
     if not isinstance(counts, Mapping) or not isinstance(counts.get("promptTokenCount"), int):
         return None
-    read = counts.get("toolUsePromptTokenCount") or 0
-    thought = counts.get("thoughtsTokenCount") or 0
-    prompt = counts["promptTokenCount"] + read
-    # A live session calls what it wrote its response.
-    written = counts.get("candidatesTokenCount") or counts.get("responseTokenCount") or 0
+    thought = _count(counts, "thoughtsTokenCount")
+    prompt = counts["promptTokenCount"] + _count(counts, "toolUsePromptTokenCount")
+    # A count that is zero is left out.
+    answered = _count(counts, "candidatesTokenCount") + thought
     answer: dict[str, JSON] = {
         "prompt_tokens": prompt,
-        "completion_tokens": written + thought,
-        "total_tokens": counts.get("totalTokenCount") or prompt + written + thought,
+        "completion_tokens": answered,
+        "total_tokens": _count(counts, "totalTokenCount") or prompt + answered,
     }
     asked = _by_kind(counts.get("promptTokensDetails"))
     for kind, number in _by_kind(counts.get("toolUsePromptTokensDetails")).items():
@@ -268,16 +295,17 @@ def joined(parts: list[dict[str, JSON]], part: dict[str, JSON]) -> None:
     """Adds `part` of a stream to `parts`. Text goes on in the part before it, if neither holds
     more than text: a signature belongs to exactly the part it came with."""
     before = parts[-1] if parts else {}
-    plain = _PLAIN_TEXT.issuperset(before) and _PLAIN_TEXT.issuperset(part)
-    if plain and before.keys() == part.keys() and before.get("thought") == part.get("thought"):
-        parts[-1] = {**before, "text": str(before["text"]) + str(part["text"])}
+    same = before.keys() == part.keys() and before.get("thought") == part.get("thought")
+    text, more = before.get("text"), part.get("text")
+    if same and _PLAIN_TEXT.issuperset(part) and isinstance(text, str) and isinstance(more, str):
+        parts[-1] = {**before, "text": text + more}
     else:
         parts.append(part)
 
 
 def _choice(position: int, candidate: Mapping[str, JSON], request: Request) -> dict[str, JSON]:
     parts = parts_of(candidate)
-    index = candidate.get("index", position)
+    index = index_of(candidate, position)
     calls: list[dict[str, JSON]] = []
     for part in parts:
         if (said := call(part, f"call_{request.call_id}_{index}_{len(calls)}")) is not None:
@@ -305,10 +333,11 @@ def _inline(part: Mapping[str, JSON], kind: str) -> Mapping[str, Any] | None:
     return data if str(data.get("mimeType")).startswith(kind) else None
 
 
-def _citation(page: Mapping[str, JSON], segment: Mapping[str, JSON], text: str) -> dict[str, JSON]:
+def _citation(page: Mapping[str, JSON], segment: JSON, text: str) -> dict[str, JSON]:
     cited: dict[str, JSON] = {"url": page["uri"], "title": page.get("title")}
-    begin, end = segment.get("startIndex") or 0, segment.get("endIndex")
-    if isinstance(end, int):
+    found = segment if isinstance(segment, Mapping) else {}
+    begin, end = found.get("startIndex") or 0, found.get("endIndex")
+    if isinstance(begin, int) and isinstance(end, int):
         raw = text.encode()
         before = len(raw[:begin].decode("utf-8", "ignore"))
         length = len(raw[begin:end].decode("utf-8", "ignore"))
@@ -318,13 +347,30 @@ def _citation(page: Mapping[str, JSON], segment: Mapping[str, JSON], text: str) 
 
 def _token(token: Mapping[str, JSON]) -> dict[str, JSON]:
     text = str(token.get("token") or "")
-    return {"token": text, "bytes": list(text.encode()), "logprob": token.get("logProbability", 0)}
+    return {
+        "token": text,
+        "bytes": list(text.encode()),
+        "logprob": token.get("logProbability") or 0.0,
+    }
 
 
 def _by_kind(details: JSON) -> dict[str, int]:
-    found = (item for item in details or () if isinstance(item, Mapping))
     return {
-        _DETAILS[item["modality"]]: item["tokenCount"]
-        for item in found
-        if item.get("modality") in _DETAILS and isinstance(item.get("tokenCount"), int)
+        _DETAILS[item["modality"]]: _count(item, "tokenCount")
+        for item in _mappings(details)
+        if isinstance(item.get("modality"), str) and item["modality"] in _DETAILS
     }
+
+
+def _count(counts: Mapping[str, JSON], name: str) -> int:
+    found = counts.get(name)
+    return found if isinstance(found, int) else 0
+
+
+def _mappings(items: JSON) -> Iterator[Mapping[str, Any]]:
+    """The objects in a list; none in anything else."""
+    return (
+        (item for item in items if isinstance(item, Mapping))
+        if isinstance(items, list)
+        else iter(())
+    )

@@ -34,7 +34,7 @@ class Splitter(BodySplitter):
         Raises `StreamInterruptedError` for an end in the middle of an event.
         """
         last = list(super().flush())
-        if any(event.name != WHOLE_BODY and not _is_json(event.data) for event in last):
+        if any(map(_is_cut, last)):
             raise StreamInterruptedError("The stream ended in the middle of an event.")
         return (*last, Event(END, b""))
 
@@ -109,7 +109,7 @@ class GeminiDecoder(Decoder[Event]):
             yield self._chunk([], {"usage": counts})
 
     def _choice(self, position: int, candidate: Mapping[str, JSON]) -> dict[str, JSON]:
-        index = candidate.get("index", position)
+        index = answers.index_of(candidate, position)
         state = self._candidates.setdefault(index, _Candidate())
         ends = "finishReason" in candidate
         parts = list(state.pieces.whole(answers.parts_of(candidate)))
@@ -159,16 +159,20 @@ class GeminiDecoder(Decoder[Event]):
     def _chunk(
         self, choices: list[dict[str, JSON]], more: Mapping[str, JSON]
     ) -> ChatCompletionChunk:
-        return ChatCompletionChunk.model_validate({**self._head, **more, "choices": choices})
+        chunk = {**self._head, **more, "choices": choices}
+        return answers.validated(ChatCompletionChunk, chunk, self._request)
 
     def _broken(self, data: bytes) -> APIResponseValidationError:
         what = "An event of Gemini's stream is not a JSON object."
         return not_understood(what, data, model=self._request.model)
 
 
-def _is_json(data: bytes) -> bool:
+def _is_cut(event: Event) -> bool:
+    """Whether an event that the end of the body completed is only the beginning of one."""
+    if event.name == WHOLE_BODY and not b"data: ".startswith(event.data):
+        return False  # a page
     try:
-        from_json(data)
+        from_json(event.data)
     except ValueError:
-        return False
-    return True
+        return True
+    return False

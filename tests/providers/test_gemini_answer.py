@@ -9,6 +9,7 @@ import random
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies as st
 
 from llmroute.chunks import assembled
 from llmroute.errors import (
@@ -331,7 +332,7 @@ def test_decoder_calls_a_stream_that_ends_early_interrupted(name: str) -> None:
     data = STREAMS[name]
     end = data.rindex(b"data: ")
     borders = [i for i in range(1, end + 1) if data[:i].endswith(b"\r\n\r\n")]
-    for border in [*borders, *random.Random(1).sample(range(6, len(data) - 4), 50)]:
+    for border in [0, *borders, *random.Random(1).sample(range(len(data) - 4), 50)]:
         with pytest.raises(StreamInterruptedError):
             streamed(data[:border])
 
@@ -380,3 +381,45 @@ def test_embedding_refuses_vectors_that_are_missing() -> None:
     for broken in ([{"values": [1.0]}], [{"values": [1.0]}, {}], None):
         with pytest.raises(APIResponseValidationError):
             provider.parse(json.dumps({"embeddings": broken}).encode(), asked)
+
+
+FULL = {
+    **answer(
+        *ALL_PARTS,
+        logprobsResult={
+            "chosenCandidates": [{"token": "a", "logProbability": -0.5}],
+            "topCandidates": [{"candidates": [{"token": "b", "logProbability": -1.5}]}],
+        },
+        groundingMetadata={
+            "groundingChunks": [{"web": {"uri": "u", "title": "t"}}],
+            "groundingSupports": [{"segment": {"endIndex": 1}, "groundingChunkIndices": [0]}],
+        },
+    ),
+    "promptFeedback": {"blockReason": "OTHER"},
+}
+WRONG: Any = st.sampled_from([None, 0, -1, 1.5, "x", True, [], {}, [None], {"x": 1}, [[]]])
+
+
+def places(node: Any) -> list[list[Any]]:
+    """The ways to every value in `node`."""
+    items = node.items() if isinstance(node, dict) else enumerate(node)
+    found: list[list[Any]] = []
+    for key, value in items:
+        deeper = places(value) if isinstance(value, dict | list) else []
+        found += [[key], *([key, *rest] for rest in deeper)]
+    return found
+
+
+@given(st.sampled_from(places(FULL)), WRONG)
+def test_parse_and_decoder_take_any_value_anywhere(place: list[Any], value: Any) -> None:
+    """An answer was paid for: no field that nobody asked about refuses it."""
+    payload = copy.deepcopy(FULL)
+    node: Any = payload
+    for step in place[:-1]:
+        node = node[step]
+    node[place[-1]] = value
+    assert whole(payload).choices
+    try:
+        assert streamed(sse(payload)).choices
+    except StreamInterruptedError:
+        assert place[-1] in (0, "finishReason")  # the reason itself is gone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from google.auth import crypt, jwt
 
 import llmroute
 from llmroute.deployments import Deployment
-from llmroute.errors import AuthenticationError, BadRequestError
+from llmroute.errors import AuthenticationError, BadRequestError, MissingExtraError
 from llmroute.providers.base import HTTPCall
 from llmroute.providers.google_tokens import SCOPE
 from llmroute.providers.vertex_ai import provider
@@ -157,6 +158,13 @@ def test_build_refuses_a_private_key_that_is_no_rsa_key() -> None:
         call = build(json.dumps({**ACCOUNT, "private_key": private}))
         with pytest.raises(AuthenticationError, match="no RSA key"):
             signed(call)
+
+
+def test_build_names_the_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.serialization", None)
+    call = build(json.dumps({**ACCOUNT, "private_key_id": "not signed before"}))
+    with pytest.raises(MissingExtraError, match=r"llmroute\[vertex\]"):
+        signed(call)
 
 
 def test_build_takes_tokens_keys_and_functions() -> None:
