@@ -55,6 +55,8 @@ _DETAILS = {
     "TEXT": "text_tokens",
     "VIDEO": "video_tokens",
 }
+_USUAL = frozenset({"content", "index"})
+_TOLD = _USUAL | {"finishReason", "logprobsResult"}
 _COUNTED = frozenset({"candidatesTokenCount", "promptTokenCount", "totalTokenCount"})
 
 
@@ -100,7 +102,7 @@ def beside(payload: Mapping[str, JSON]) -> dict[str, JSON]:
     """What else an answer says: the tier that served it, what the filter says of the prompt."""
     said: dict[str, JSON] = {}
     counts = payload.get("usageMetadata")
-    if isinstance(counts, Mapping) and isinstance(tier := counts.get("serviceTier"), str):
+    if isinstance(counts, dict) and isinstance(tier := counts.get("serviceTier"), str):
         said["service_tier"] = "default" if tier == "standard" else tier
     if feedback := payload.get("promptFeedback"):
         said["promptFeedback"] = feedback
@@ -121,7 +123,7 @@ def index_of(candidate: Mapping[str, JSON], position: int) -> int:
 def parts_of(candidate: Mapping[str, JSON]) -> list[dict[str, JSON]]:
     """The parts of a candidate's content; a filtered one has none."""
     content = candidate.get("content")
-    parts = content.get("parts") if isinstance(content, Mapping) else None
+    parts = content.get("parts") if isinstance(content, dict) else None
     return [dict(part) for part in _mappings(parts)]
 
 
@@ -131,7 +133,7 @@ def blocked_choice(payload: Mapping[str, JSON], kind: str) -> dict[str, JSON] | 
     `kind` is `"message"` or `"delta"`.
     """
     feedback = payload.get("promptFeedback")
-    reason = feedback.get("blockReason") if isinstance(feedback, Mapping) else None
+    reason = feedback.get("blockReason") if isinstance(feedback, dict) else None
     if not reason:
         return None
     return {
@@ -144,8 +146,9 @@ def blocked_choice(payload: Mapping[str, JSON], kind: str) -> dict[str, JSON] | 
 
 def finish(candidate: Mapping[str, JSON], calls: bool) -> dict[str, JSON]:
     """The fields of a choice beside what was said: why it ended, sources, safety, logprobs."""
-    known = ("content", "finishReason", "index", "logprobsResult")
-    said = {key: value for key, value in candidate.items() if key not in known}
+    if candidate.keys() <= _USUAL:  # as most pieces of a stream
+        return {}
+    said = {key: value for key, value in candidate.items() if key not in _TOLD}
     reason = candidate.get("finishReason")
     if isinstance(reason, str):
         ours = FINISH_REASONS.get(reason)
@@ -172,7 +175,7 @@ def call(part: Mapping[str, JSON], stand_in: str) -> dict[str, JSON] | None:
     A call that Google runs itself (`toolCall`, `executableCode`) is none of the client's.
     """
     function = part.get("functionCall")
-    if not isinstance(function, Mapping):
+    if not isinstance(function, dict):
         return None
     own = function.get("id")
     said: dict[str, JSON] = {
@@ -223,7 +226,7 @@ def citations(candidate: Mapping[str, JSON], text: str) -> list[dict[str, JSON]]
     Google counts the stretch in bytes of UTF-8.
     """
     grounding = candidate.get("groundingMetadata")
-    if not isinstance(grounding, Mapping):
+    if not isinstance(grounding, dict):
         return []
     chunks = list(_mappings(grounding.get("groundingChunks")))
     notes = []
@@ -231,14 +234,14 @@ def citations(candidate: Mapping[str, JSON], text: str) -> list[dict[str, JSON]]
         indexes = support.get("groundingChunkIndices")
         for index in indexes if isinstance(indexes, list) else ():
             page = chunks[index].get("web") if index in range(len(chunks)) else None
-            if isinstance(page, Mapping) and page.get("uri"):
+            if isinstance(page, dict) and page.get("uri"):
                 notes.append(_citation(page, support.get("segment"), text))
     return notes
 
 
 def logprobs(result: JSON) -> dict[str, JSON] | None:
     """Log probabilities as OpenAI has them; `None` if there are none."""
-    if not isinstance(result, Mapping) or not result.get("chosenCandidates"):
+    if not isinstance(result, dict) or not result.get("chosenCandidates"):
         return None
     tops = list(_mappings(result.get("topCandidates")))
     content = []
@@ -255,7 +258,7 @@ def usage(counts: JSON) -> dict[str, JSON] | None:
     prompt (https://ai.google.dev/api/generate-content#UsageMetadata): OpenAI's two sums include
     them. What was read from a cache is part of the prompt in both.
     """
-    if not isinstance(counts, Mapping) or not isinstance(counts.get("promptTokenCount"), int):
+    if not isinstance(counts, dict) or not isinstance(counts.get("promptTokenCount"), int):
         return None
     thought = _count(counts, "thoughtsTokenCount")
     prompt = counts["promptTokenCount"] + _count(counts, "toolUsePromptTokenCount")
@@ -328,14 +331,14 @@ def _choice(position: int, candidate: Mapping[str, JSON], request: Request) -> d
 
 def _inline(part: Mapping[str, JSON], kind: str) -> Mapping[str, Any] | None:
     data = part.get("inlineData")
-    if not isinstance(data, Mapping) or part.get("thought"):
+    if not isinstance(data, dict) or part.get("thought"):
         return None
     return data if str(data.get("mimeType")).startswith(kind) else None
 
 
 def _citation(page: Mapping[str, JSON], segment: JSON, text: str) -> dict[str, JSON]:
     cited: dict[str, JSON] = {"url": page["uri"], "title": page.get("title")}
-    found = segment if isinstance(segment, Mapping) else {}
+    found = segment if isinstance(segment, dict) else {}
     begin, end = found.get("startIndex") or 0, found.get("endIndex")
     if isinstance(begin, int) and isinstance(end, int):
         raw = text.encode()
@@ -370,7 +373,5 @@ def _count(counts: Mapping[str, JSON], name: str) -> int:
 def _mappings(items: JSON) -> Iterator[Mapping[str, Any]]:
     """The objects in a list; none in anything else."""
     return (
-        (item for item in items if isinstance(item, Mapping))
-        if isinstance(items, list)
-        else iter(())
+        (item for item in items if isinstance(item, dict)) if isinstance(items, list) else iter(())
     )

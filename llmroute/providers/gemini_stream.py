@@ -87,7 +87,7 @@ class GeminiDecoder(Decoder[Event]):
                 raise error
         if event.name == "error":
             raise event_error(event.data)
-        if not all(isinstance(item, Mapping) for item in found):
+        if not all(isinstance(item, dict) for item in found):
             raise self._broken(event.data)
         return found
 
@@ -129,19 +129,25 @@ class GeminiDecoder(Decoder[Event]):
         state.begun = True
         for part in parts:
             answers.joined(state.parts, part)
-        if text := answers.words(parts, thought=False):
-            delta["content"] = text
-        if thought := answers.words(parts, thought=True):
-            delta["reasoning_content"] = thought
-        for part in parts:
-            stand_in = f"call_{self._request.call_id}_{index}_{state.calls}"
-            if (call := answers.call(part, stand_in)) is not None:
-                delta.setdefault("tool_calls", []).append({"index": state.calls, **call})
-                state.calls += 1
-            elif (image := answers.image(part, state.images)) is not None:
-                delta.setdefault("images", []).append(image)
-                state.images += 1
+            text = part.get("text")
+            if text and isinstance(text, str):
+                kind = "reasoning_content" if part.get("thought") else "content"
+                delta[kind] = delta.get(kind, "") + text
+            elif text is None:
+                self._add_other(index, state, part, delta)
         return delta
+
+    def _add_other(
+        self, index: int, state: _Candidate, part: Mapping[str, JSON], delta: dict[str, JSON]
+    ) -> None:
+        """Adds a call or an image to `delta`."""
+        stand_in = f"call_{self._request.call_id}_{index}_{state.calls}"
+        if (call := answers.call(part, stand_in)) is not None:
+            delta.setdefault("tool_calls", []).append({"index": state.calls, **call})
+            state.calls += 1
+        elif (image := answers.image(part, state.images)) is not None:
+            delta.setdefault("images", []).append(image)
+            state.images += 1
 
     def _whole(self, state: _Candidate) -> dict[str, JSON]:
         """What is known at the end only: the parts to send back, sources, the spoken answer."""
