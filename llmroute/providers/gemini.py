@@ -7,13 +7,16 @@ google-genai 3.6.1 (2026-11-28). Google's OpenAI-compatible endpoint is `gemini_
 from __future__ import annotations
 
 from collections.abc import Mapping, Set as AbstractSet
+from itertools import chain
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from pydantic_core import from_json
 
+from ..chunks import Decoder, assembled
 from ..deployments import Deployment, shown
 from ..errors import APIError, APIResponseValidationError, BadRequestError
+from ..sse import Event, is_event_stream
 from ..types.call_info import Answer
 from ..types.chat_request import ChatRequest
 from ..types.embedding import EmbeddingRequest
@@ -25,6 +28,7 @@ from .gemini_errors import failure, payload_failure
 from .gemini_stream import GeminiDecoder, Splitter
 from .openai_like import encode
 from .params import select_params
+from .text_bridge import chat_request, text_answer, text_decoder
 
 
 class Gemini(Provider):
@@ -35,11 +39,12 @@ class Gemini(Provider):
     base_env = ("GEMINI_API_BASE", "GOOGLE_GEMINI_BASE_URL")
     key_env = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
     key_required = True
-    operations: tuple[str, ...] = ("chat", "embedding")
+    operations: tuple[str, ...] = ("chat", "text", "embedding")
     extra_params = gemini_request.EXTRA_PARAMS | gemini_embeddings.EXTRA_PARAMS
 
     def build(self, request: Request, deployment: Deployment) -> HTTPCall:
         """The call to `:generateContent`, `:streamGenerateContent` or `:batchEmbedContents`."""
+        request = chat_request(request)
         model = _model_path(deployment.model)
         if isinstance(request, EmbeddingRequest):
             accepted = gemini_embeddings.PARAMS | gemini_embeddings.EXTRA_PARAMS
@@ -54,19 +59,18 @@ class Gemini(Provider):
         return HTTPCall("POST", url, _headers(request, deployment), encode(body, request), dropped)
 
     def parse(self, body: bytes, request: Request) -> Answer:
-        """The answer as a `ChatCompletion` or an `EmbeddingResponse`."""
-        payload = read(body, request)
+        """The answer in OpenAI's shape."""
         if isinstance(request, EmbeddingRequest):
-            return gemini_embeddings.response(payload, request)
-        return gemini_answer.completion(payload, request)
+            return gemini_embeddings.response(read(body, request), request)
+        return text_answer(parse_chat(body, request), request)
 
     def splitter(self, headers: Mapping[str, str]) -> Splitter:
         """A splitter that tells the decoder where the body ended."""
         return Splitter()
 
-    def decoder(self, request: Request) -> GeminiDecoder:
+    def decoder(self, request: Request) -> Decoder[Event]:
         """A decoder for one stream."""
-        return GeminiDecoder(request)
+        return text_decoder(GeminiDecoder(request), request)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:
         """The error an answer stands for."""
@@ -84,6 +88,18 @@ def chat_body(
     reasons = gemini_request.refused_values(request.params, deployment.model)
     params, dropped = select_params(request, accepted, provider, reasons)
     return gemini_request.body(request, deployment.model, params), dropped
+
+
+def parse_chat(body: bytes, request: Request) -> Answer:
+    """The answer in `body`, also from a stream that nobody asked for.
+
+    Raises `APIResponseValidationError`, or the error that it stands for.
+    """
+    if is_event_stream(body):
+        splitter = Splitter()
+        events = chain(splitter.feed(body), splitter.flush())
+        return assembled(GeminiDecoder(request), events, chat_request(request))
+    return gemini_answer.completion(read(body, request), request)
 
 
 def read(body: bytes, request: Request) -> Mapping[str, Any]:

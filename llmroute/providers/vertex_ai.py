@@ -1,65 +1,139 @@
-"""Gemini at Google Cloud's Vertex AI: the same protocol under a project and a location.
+"""Gemini and Claude at Google Cloud's Vertex AI: their protocols under a project and a location.
 
 The API is described at https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference; paths
-and hosts are those of Google's SDK, google-genai 3.6.1 (2026-11-28).
+and hosts are those of the SDKs google-genai 3.6.1 and anthropic 2.14 (2026-11-28).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from pydantic_core import from_json
+
+from ..chunks import Chunk, Decoder
 from ..deployments import Deployment
 from ..errors import AuthenticationError, BadRequestError
+from ..sse import Event, is_event_stream
+from ..types.call_info import Answer
 from ..types.request import Request
 from . import gemini_request
+from .anthropic import EXTRA_PARAMS as CLAUDES_OWN, messages_body, parse_message, with_betas
+from .anthropic_answer import AnthropicDecoder
 from .base import HTTPCall
 from .gemini import Gemini, chat_body
+from .gemini_stream import GeminiDecoder
 from .google_tokens import service_account, token
 from .openai_like import encode
 from .params import without
+from .text_bridge import chat_request, text_answer, text_decoder
 
 _PLACE = ("vertex_project", "vertex_location")
 _PARAMS = (gemini_request.PARAMS - {"service_tier"}) | {"model_armor_config"}
 _SAFE = re.compile(r"[a-z0-9][a-z0-9.:-]*")
 _REGIONS = frozenset({"us", "eu"})
 """Locations of several regions, which have hosts of another form."""
+_METHODS = {
+    (False, False): "generateContent",
+    (False, True): "streamGenerateContent?alt=sse",
+    (True, False): "rawPredict",
+    (True, True): "streamRawPredict",
+}
+"""By whether it is Claude, and whether a stream is asked for."""
 _API_KEYS = ("AIza", "AQ.")
 """How keys of an API begin, which need no project (Vertex AI in express mode)."""
 
 
 class VertexAI(Gemini):
-    """Gemini models at Vertex AI."""
+    """Gemini and Claude models at Vertex AI."""
 
     name = "vertex_ai"
     base_url = "https://aiplatform.googleapis.com"
     base_env = ("VERTEXAI_API_BASE", "VERTEX_AI_API_BASE")
     key_env = ("VERTEXAI_CREDENTIALS", "GOOGLE_APPLICATION_CREDENTIALS")
     key_required = False  # a function may give the token
-    operations = ("chat",)
-    extra_params = gemini_request.EXTRA_PARAMS | {*_PLACE, "model_armor_config"}
+    operations = ("chat", "text")
+    extra_params = gemini_request.EXTRA_PARAMS | CLAUDES_OWN | {*_PLACE, "model_armor_config"}
 
     def build(self, request: Request, deployment: Deployment) -> HTTPCall:
-        """The call to `:generateContent` or `:streamGenerateContent`."""
+        """The call to `:generateContent`, or to `:rawPredict` for Claude, whole or streamed."""
+        request = chat_request(request)
         given = {name: value for name, value in request.params.items() if name in _PLACE}
         settings = {**deployment.model_kwargs, **given}
         request = replace(request, params=without(request.params, *_PLACE))
-        body, dropped = chat_body(request, deployment, self.name, _PARAMS)
-        _as_vertex_takes_it(body)
-        content = encode(gemini_request.with_extra(body, request.extra_body), request)
-        key = deployment.api_key
-        account = service_account(key) if key else None
+        body, dropped = _body(request, deployment)
         headers = {
             "content-type": "application/json",
             "accept": "text/event-stream" if request.stream else "application/json",
             **{name.lower(): value for name, value in request.extra_headers.items()},
         }
+        if _is_claude(deployment.model):
+            with_betas(headers, body)
+        key = deployment.api_key
+        account = service_account(key) if key else None
         url = _url(deployment, settings, account, request)
-        call = HTTPCall("POST", url, headers, content, dropped)
+        call = HTTPCall("POST", url, headers, encode(body, request), dropped)
         return _authorized(call, key, account, settings.get("vertex_token_provider"))
+
+    def parse(self, body: bytes, request: Request) -> Answer:
+        """The answer in OpenAI's shape."""
+        if _is_message(body):
+            return text_answer(parse_message(body, request), request)
+        return super().parse(body, request)
+
+    def decoder(self, request: Request) -> Decoder[Event]:
+        """A decoder for one stream."""
+        either = ModelDecoder(GeminiDecoder(request), AnthropicDecoder(request))
+        return text_decoder(either, request)
+
+
+class ModelDecoder(Decoder[Event]):
+    """Decodes a stream of Gemini or of Claude; its first event tells which of them it is."""
+
+    def __init__(self, gemini: Decoder[Event], claude: Decoder[Event]) -> None:
+        self._gemini = gemini
+        self._claude = claude
+        self._chosen: Decoder[Event] | None = None
+
+    def feed(self, event: Event) -> Iterable[Chunk]:
+        """The chunks of one event. Raises `APIError` for an error."""
+        if self._chosen is None:
+            is_claude = b'"message_start"' in event.data or event.name == "ping"
+            self._chosen = self._claude if is_claude else self._gemini
+        chunks = self._chosen.feed(event)
+        self.done, self.is_whole = self._chosen.done, self._chosen.is_whole
+        return chunks
+
+
+def _is_claude(model: str) -> bool:
+    return model.rpartition("/")[2].startswith("claude")
+
+
+def _is_message(body: bytes) -> bool:
+    """Whether an answer is a message of Claude's; the request may not name the model."""
+    if is_event_stream(body):
+        return b'"message_start"' in body.partition(b"\n\n")[0]
+    try:
+        payload = from_json(body)
+    except ValueError:
+        return False
+    return isinstance(payload, dict) and payload.get("type") == "message"
+
+
+def _body(request: Request, deployment: Deployment) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The body, and the names of parameters that were left out."""
+    if _is_claude(deployment.model):
+        body, dropped = messages_body(request, deployment, VertexAI.name)
+        body = {"anthropic_version": "vertex-2023-10-16", **body, **request.extra_body}
+        if request.stream:
+            body["stream"] = True
+        return body, dropped
+    body, dropped = chat_body(request, deployment, VertexAI.name, _PARAMS)
+    _as_vertex_takes_it(body)
+    return gemini_request.with_extra(body, request.extra_body), dropped
 
 
 def _as_vertex_takes_it(body: dict[str, Any]) -> None:
@@ -134,10 +208,10 @@ def _url(
     base = (deployment.api_base or "").rstrip("/")
     if base == VertexAI.base_url:
         base = f"https://{_host(location)}"
+    claude = _is_claude(deployment.model)
     if not re.search(r"/v1(beta1)?$", base):
-        base += "/v1beta1"
-    method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
-    return f"{base}{place}/{_model_path(deployment.model)}:{method}"
+        base += "/v1" if claude else "/v1beta1"
+    return f"{base}{place}/{_model_path(deployment.model)}:{_METHODS[claude, request.stream]}"
 
 
 def _named(settings: Mapping[str, Any], name: str) -> str | None:
@@ -157,15 +231,11 @@ def _host(location: str) -> str:
 
 
 def _model_path(model: str) -> str:
-    """Where a model is: Google's own by its name, a tuned one by the number of its endpoint."""
+    """Where a model is: by its name under its maker, a tuned one by the number of its endpoint."""
     if model.isdigit():
         return f"endpoints/{model}"
-    if model.startswith("claude"):
-        raise BadRequestError(
-            f"vertex_ai/ calls Gemini models only, not {model}: Claude is at anthropic/.",
-            param="model",
-        )
-    path = model if "/" in model else f"publishers/google/models/{model}"
+    maker = "anthropic" if _is_claude(model) else "google"
+    path = model if "/" in model else f"publishers/{maker}/models/{model}"
     return quote(path, safe="/-._~@")
 
 

@@ -15,6 +15,7 @@ from llmroute.errors import (
     BadRequestError,
     NotFoundError,
     StreamInterruptedError,
+    UnsupportedParamsError,
 )
 from llmroute.testing.gemini_api import KEY, SIGNATURE, GeminiServer
 from tests.providers.gemini_wire import answer, sse
@@ -130,6 +131,16 @@ def test_embedding_gives_vectors_in_order(server: GeminiServer) -> None:
     assert packed.data[0].embedding == "AACAPwAAAD8="
     with pytest.raises(BadRequestError, match="token ids"):
         llmroute.embedding(EMBEDDER, [1, 2])
+
+
+def test_text_completion_asks_the_chat(server: GeminiServer) -> None:
+    got = llmroute.text_completion(MODEL, "Hi", max_tokens=5)
+    assert (got.text, got.choices[0].finish_reason) == ("One two three", "stop")
+    assert server.requests[-1].json["contents"] == [{"role": "user", "parts": [{"text": "Hi"}]}]
+    with llmroute.text_completion(MODEL, "Hi", stream=True) as stream:
+        assert "".join(chunk.text for chunk in stream) == "One two three"
+    with pytest.raises(UnsupportedParamsError, match="suffix"):
+        llmroute.text_completion(MODEL, "Hi", suffix="x")
 
 
 def test_completion_tells_googles_errors(server: GeminiServer) -> None:

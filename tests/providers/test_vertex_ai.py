@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -22,12 +23,19 @@ from google.auth import crypt, jwt
 
 import llmroute
 from llmroute.deployments import Deployment
-from llmroute.errors import AuthenticationError, BadRequestError, MissingExtraError
+from llmroute.errors import (
+    AuthenticationError,
+    BadRequestError,
+    MissingExtraError,
+    UnsupportedParamsError,
+)
 from llmroute.providers.base import HTTPCall
 from llmroute.providers.google_tokens import SCOPE
 from llmroute.providers.vertex_ai import provider
+from llmroute.testing.anthropic_api import AnthropicEmulator
 from llmroute.testing.gemini_api import KEY, GeminiServer
 from llmroute.types.chat_request import ChatRequest
+from tests.servers import ScriptedServer
 
 MODEL = "gemini-3-flash-preview"
 NOW = 1_700_000_000.0
@@ -107,7 +115,6 @@ def test_build_calls_tuned_models_and_other_bases() -> None:
         ({"vertex_project": None}, "needs a project"),
         ({"vertex_location": "evil.example/"}, "vertex_location"),
         ({"vertex_project": "../x"}, "vertex_project"),
-        ({"model": "claude-sonnet-4-5"}, "anthropic/"),
     ],
 )
 def test_build_refuses_what_leads_nowhere(given: dict[str, Any], words: str) -> None:
@@ -186,6 +193,57 @@ def test_build_sends_what_only_vertex_takes() -> None:
     assert sent["modelArmorConfig"] == armor
     assert "toolConfig" not in sent
     assert "generationConfig" not in sent
+
+
+def test_build_sends_claude_anthropics_body() -> None:
+    call = build(
+        model="claude-sonnet-4-5@20250929",
+        vertex_location="europe-west1",
+        max_tokens=5,
+        context_management={"edits": []},
+    )
+    assert call.url == (
+        "https://europe-west1-aiplatform.googleapis.com/v1/projects/p-1/locations/europe-west1/"
+        "publishers/anthropic/models/claude-sonnet-4-5@20250929:rawPredict"
+    )
+    assert json.loads(call.body) == {
+        "anthropic_version": "vertex-2023-10-16",
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
+        "max_tokens": 5,
+        "context_management": {"edits": []},
+    }
+    assert call.headers["anthropic-beta"] == "context-management-2025-06-27"
+    with pytest.raises(UnsupportedParamsError, match="safety_settings"):
+        build(model="claude-sonnet-4-5", safety_settings=[])
+
+
+CLAUDES = [
+    {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"},
+    {"type": "text", "text": "a"},
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_completion_answers_with_claude(stream: bool) -> None:
+    """The protocol is Anthropic's own, and so is its emulator's answer."""
+    with AnthropicEmulator() as claude:
+        claude.script(CLAUDES, CLAUDES)
+        asked = {"model": "m", "max_tokens": 5, "messages": [], "stream": stream}
+        asked["messages"] = [{"role": "user", "content": "Hi"}]
+        head = {"x-api-key": claude.api_key, "anthropic-version": "2023-06-01"}
+        recorded = httpx.post(f"{claude.url}/v1/messages", json=asked, headers=head)
+    kind, data = recorded.headers["content-type"], recorded.content
+    answer = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(data)}\r\n\r\n"
+    with ScriptedServer([answer.encode() + data]) as server:
+        call: dict[str, Any] = {"api_base": server.url, "api_key": KEY, "vertex_project": "p-1"}
+        model = "vertex_ai/claude-sonnet-4-5"
+        got = llmroute.completion(model, "Hi", **call)
+        if stream:
+            got = llmroute.completion(model, "Hi", stream=True, **call).get_final_completion()
+    assert got.text == "a"
+    assert got.choices[0].message.reasoning_content == "Hm."
+    assert got.choices[0].message["provider_content"] == {"format": "anthropic", "blocks": CLAUDES}
+    assert got.choices[0].finish_reason == "stop"
 
 
 @pytest.fixture
