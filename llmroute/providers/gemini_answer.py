@@ -202,7 +202,7 @@ def image(part: Mapping[str, JSON], index: int) -> dict[str, JSON] | None:
     return {"type": "image_url", "image_url": {"url": url}, "index": index}
 
 
-def kept(parts: Sequence[Mapping[str, JSON]]) -> dict[str, JSON]:
+def native(parts: Sequence[Mapping[str, JSON]]) -> dict[str, JSON]:
     """The parts as they came, to go back byte for byte in the next turn."""
     return {PROVIDER_CONTENT: {"format": FORMAT, "blocks": list(parts)}}
 
@@ -274,13 +274,13 @@ def usage(counts: JSON) -> dict[str, JSON] | None:
         asked[kind] = asked.get(kind, 0) + number
     if (cached := counts.get("cachedContentTokenCount")) is not None:
         asked["cached_tokens"] = cached
-    told = _by_kind(counts.get("candidatesTokensDetails"))
+    written = _by_kind(counts.get("candidatesTokensDetails"))
     if "thoughtsTokenCount" in counts:
-        told["reasoning_tokens"] = thought
+        written["reasoning_tokens"] = thought
     if asked:
         answer["prompt_tokens_details"] = asked
-    if told:
-        answer["completion_tokens_details"] = told
+    if written:
+        answer["completion_tokens_details"] = written
     return {**{k: v for k, v in counts.items() if k not in _COUNTED}, **answer}
 
 
@@ -314,7 +314,7 @@ def _choice(position: int, candidate: Mapping[str, JSON], request: Request) -> d
         if (said := call(part, f"call_{request.call_id}_{index}_{len(calls)}")) is not None:
             calls.append(said)
     text = words(parts, thought=False)
-    message: dict[str, JSON] = {"role": "assistant", "content": text, **kept(parts)}
+    message: dict[str, JSON] = {"role": "assistant", "content": text, **native(parts)}
     if thought := words(parts, thought=True):
         message["reasoning_content"] = thought
     if calls:

@@ -151,7 +151,7 @@ class GeminiDecoder(Decoder[Event]):
 
     def _whole(self, state: _Candidate) -> dict[str, JSON]:
         """What is known at the end only: the parts to send back, sources, the spoken answer."""
-        whole = answers.kept(state.parts)
+        whole = answers.native(state.parts)
         text = answers.words(state.parts, thought=False) or ""
         if notes := answers.citations(state.grounding, text):
             whole["annotations"] = notes

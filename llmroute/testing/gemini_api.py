@@ -182,7 +182,7 @@ def _known(given: Mapping[str, Any], names: frozenset[str], where: str) -> None:
 
 
 def _vector(asked: Mapping[str, Any]) -> list[float]:
-    """A vector that tells the text's length, so that vectors can be told apart."""
+    """A vector with the text's length in it, so that vectors differ."""
     length = asked.get("outputDimensionality") or 2
     text = asked["content"]["parts"][0]["text"]
     return [float(len(text))] + [0.5] * (length - 1)
