@@ -17,11 +17,12 @@ from .types.usage import Usage
 
 _MILLION = 1_000_000
 
-# Where providers put tokens that they read from their cache: OpenAI; Moonshot; DeepSeek; gateways
-# to Anthropic.
+# Where providers put tokens that they read from their cache: OpenAI; Moonshot; OpenAI's Responses;
+# DeepSeek; gateways to Anthropic.
 _CACHED = (
     "prompt_tokens_details.cached_tokens",
     "cached_tokens",
+    "input_tokens_details.cached_tokens",
     "prompt_cache_hit_tokens",
     "cache_read_input_tokens",
 )
@@ -30,7 +31,11 @@ _CACHE_WRITES = ("prompt_tokens_details.cache_write_tokens", "cache_creation_inp
 _CACHE_WRITES_1H = ("cache_creation.ephemeral_1h_input_tokens",)
 _PROMPT_AUDIO = ("prompt_tokens_details.audio_tokens",)
 _COMPLETION_AUDIO = ("completion_tokens_details.audio_tokens",)
-_REASONING = ("completion_tokens_details.reasoning_tokens", "reasoning_tokens")
+_REASONING = (
+    "completion_tokens_details.reasoning_tokens",
+    "output_tokens_details.reasoning_tokens",
+    "reasoning_tokens",
+)
 
 
 class Cost(float):

@@ -7,10 +7,13 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
+from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import AnyUrl, BaseModel, ConfigDict, Field, RootModel, create_model
 from typing_extensions import TypedDict
 
 from llmroute.calls.chat import chat_job
@@ -254,3 +257,21 @@ def test_types_without_a_schema_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises(BadRequestError, match="has no JSON schema") as caught:
         params(**given)
     assert caught.value.param == next(iter(given))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [AnyUrl, bytes, Path, Annotated[str, Field(json_schema_extra={"pattern": "^(?!a)"})]],
+    ids=["uri", "binary", "path", "lookahead"],
+)
+def test_response_format_is_not_strict_for_formats_that_strict_mode_refuses(kind: Any) -> None:
+    model = create_model("Odd", value=(kind, ...))
+
+    assert response_format(model)["json_schema"]["strict"] is False
+
+
+@pytest.mark.parametrize("kind", [datetime, UUID, Annotated[str, Field(pattern="^a$")]])
+def test_response_format_is_strict_for_formats_that_strict_mode_knows(kind: Any) -> None:
+    model = create_model("Usual", value=(kind, ...))
+
+    assert response_format(model)["json_schema"]["strict"] is True

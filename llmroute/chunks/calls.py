@@ -52,7 +52,7 @@ class CallPieces:
     def tool_call(self, is_whole: bool) -> dict[str, Any]:
         """The tool call so far; `is_whole`: nothing is missing from its end."""
         call = {**self.extra, "id": self.id or "", "type": "function"}
-        if self.type == "custom" and self.custom is not None:
+        if self.custom is not None and (self.type == "custom" or not self.name):
             custom = {"name": "", "input": "", **self.custom.joined()}
             return {**call, "type": "custom", "custom": custom}
         return {**call, "function": self.function_call(is_whole)}

@@ -64,22 +64,57 @@ class ReasoningDetails:
         return [e.joined() if isinstance(e, GrowingFields) else e for e in self._entries]
 
 
+class ThinkingBlocks:
+    """LiteLLM's `thinking_blocks`, which come in pieces: the signature ends a block
+    (https://docs.litellm.ai/docs/reasoning_content)."""
+
+    def __init__(self) -> None:
+        self._blocks: list[GrowingFields | object] = []
+        self._open: GrowingFields | None = None
+
+    def add(self, pieces: Iterable[Any]) -> None:
+        """Takes the blocks of the next delta."""
+        for piece in pieces:
+            if not isinstance(piece, dict) or piece.get("type") != "thinking":
+                self._blocks.append(piece)
+                self._open = None
+                continue
+            if self._open is None:
+                self._open = GrowingFields(("thinking", "signature"))
+                self._blocks.append(self._open)
+            self._open.add(piece)
+            if piece.get("signature"):
+                self._open = None
+
+    def joined(self) -> list[Any]:
+        """All blocks so far."""
+        return [b.joined() if isinstance(b, GrowingFields) else b for b in self._blocks]
+
+
+_IN_PIECES: dict[str, type[ReasoningDetails | ThinkingBlocks]] = {
+    "reasoning_details": ReasoningDetails,
+    "thinking_blocks": ThinkingBlocks,
+}
+"""The lists whose entries come in pieces."""
+
+
 class ExtraFields:
     """The fields of a choice's deltas that OpenAI's shape does not have."""
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
         self._texts: dict[str, list[str]] = {}
-        self._details: ReasoningDetails | None = None
+        self._in_pieces: dict[str, ReasoningDetails | ThinkingBlocks] = {}
 
     def add(self, extra: Mapping[str, Any]) -> None:
         """Takes the unknown fields of the next delta."""
         for name, value in extra.items():
             if isinstance(value, str):
                 self._texts.setdefault(name, []).append(value)
-            elif name == "reasoning_details" and isinstance(value, list):
-                self._details = self._details or ReasoningDetails()
-                self._details.add(value)
+            elif name in _IN_PIECES and isinstance(value, list):
+                if name not in self._in_pieces:
+                    self._in_pieces[name] = _IN_PIECES[name]()
+                self._in_pieces[name].add(value)
             elif isinstance(value, list) and isinstance(self._values.get(name), list):
                 self._values[name].extend(value)
             elif isinstance(value, list):
@@ -90,9 +125,7 @@ class ExtraFields:
     def joined(self) -> dict[str, Any]:
         """All of them so far."""
         joined = {**self._values, **{name: _joined(name, t) for name, t in self._texts.items()}}
-        if self._details is not None:
-            joined["reasoning_details"] = self._details.joined()
-        return joined
+        return {**joined, **{name: lists.joined() for name, lists in self._in_pieces.items()}}
 
 
 def merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:

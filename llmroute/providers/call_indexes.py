@@ -10,8 +10,8 @@ class CallIndexes:
     """Keeps the tool calls of one choice apart.
 
     Some servers leave the index out, others give every call index 0: a new id with a name is a new
-    call. A new id without a name is the same call, to which some servers give an id with each
-    piece.
+    call, and so is another name once arguments have come. A new id without a name is the same call,
+    to which some servers give an id with each piece.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -20,14 +20,23 @@ class CallIndexes:
         self._ids: dict[int, str] = {}
         self._by_id: dict[str, int] = {}
         self._moved: dict[int, int] = {}
+        self._names: dict[int, str] = {}
+        """The latest name of each call."""
+        self._begun: set[int] = set()
+        """The calls whose arguments have begun."""
         self._last = -1
         """The highest index so far."""
 
     def place(self, piece: ToolCallDelta) -> None:
         """Gives `piece` the index it really belongs to, and the id that its call has."""
         function = piece.function
-        named = bool(function and function.name)
-        piece.index = index = self._index(piece.index, piece.id, named)
+        name = function.name if function else None
+        named = bool(name)
+        piece.index = index = self._index(piece.index, piece.id, name)
+        if function and name:
+            self._names[index] = name
+        if function and function.arguments:
+            self._begun.add(index)
         if index in self._ids:
             piece.id = piece.id if piece.id == self._ids[index] else None
         elif piece.id or named or (function and function.arguments):
@@ -38,10 +47,14 @@ class CallIndexes:
         else:
             piece.id = None
 
-    def _index(self, index: int, call_id: str | None, named: bool) -> int:
+    def _index(self, index: int, call_id: str | None, name: str | None) -> int:
+        named = bool(name)
         if index == NO_INDEX:
             return self._find(call_id, named)
-        if call_id and self._ids.get(index, call_id) != call_id:
+        latest = self._moved.get(index, index)
+        if name and not call_id and latest in self._begun and self._names.get(latest) != name:
+            self._moved[index] = self._last + 1
+        elif call_id and self._ids.get(index, call_id) != call_id:
             if named or call_id in self._by_id:
                 self._moved[index] = self._find(call_id, named)
         elif call_id:

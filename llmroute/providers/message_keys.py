@@ -22,6 +22,7 @@ ANSWER_KEYS = frozenset(
         "executed_tools",
         "extra_content",
         "images",
+        "index",
         "parsed",
         "provider_content",
         "provider_specific_fields",

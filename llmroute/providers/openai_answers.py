@@ -13,8 +13,8 @@ from ..chunks import Chunk, Decoder, as_chunk, assembled
 from ..errors import APIError, APIResponseValidationError
 from ..sse import BARE_LINE, WHOLE_BODY, Event, SSEDecoder, is_event_stream
 from ..types.call_info import Answer
-from ..types.chat import ChatCompletion
-from ..types.chat_chunk import ChatCompletionChunk
+from ..types.chat import ChatCompletion, Message
+from ..types.chat_chunk import ChatCompletionChunk, Delta
 from ..types.embedding import EmbeddingRequest, EmbeddingResponse
 from ..types.lenient import validate_leniently
 from ..types.request import Request
@@ -23,9 +23,11 @@ from .call_indexes import CallIndexes
 from .failures import choice_error, event_error, not_understood, stream_error
 from .repair import dicts, name_reasoning, repair_chunk, repair_completion
 from .vectors import BadVectorsError, in_order
+from .words import words
 
 _WITH_WORDS = ("message", BARE_LINE, "error")
 """Names of events that must be chunks or errors; others may be there to keep a connection alive."""
+_KEEP_ALIVES = frozenset({"heartbeat", "keep-alive", "keep_alive", "keepalive", "ping"})
 
 
 def parse_answer(
@@ -50,7 +52,7 @@ def parse_answer(
     if isinstance(answer, ChatCompletion):
         for choice in answer.choices:
             if choice.message.__pydantic_extra__:
-                name_reasoning(choice.message)
+                _read_extra(choice.message)
     if isinstance(answer, EmbeddingResponse) and isinstance(request, EmbeddingRequest):
         try:
             answer.data = in_order(answer.data, request)
@@ -144,7 +146,7 @@ class OpenAIDecoder(Decoder[Event]):
             for choice in chunk.choices:
                 delta = choice.delta
                 if delta.__pydantic_extra__:
-                    name_reasoning(delta)
+                    _read_extra(delta)
                 if delta.tool_calls:
                     indexes = self._calls.get(choice.index) or self._begin_calls(choice.index)
                     for call in delta.tool_calls:
@@ -163,29 +165,30 @@ class OpenAIDecoder(Decoder[Event]):
             self.done = self.is_whole = True
             return as_chunk(answer)
         data = event.data.strip()
-        if data == b"[DONE]":
+        name = event.name.lower()
+        if data.strip(b'"').upper() == b"[DONE]":
             self.done = True
             return None
-        if not data and event.name != "error":
+        if not data and name != "error":
             return None
-        may_be_anything = event.name not in _WITH_WORDS
+        may_be_anything = name not in _WITH_WORDS
         try:
             payload = from_any_json(data)
         except ValueError:
             if may_be_anything:
                 return None
-            if event.name == "error":
+            if name == "error":
                 raise event_error(data) from None
             raise self._broken("is not JSON", data) from None
         tells = payload.keys() & {"choices", "error", "usage"} if isinstance(payload, dict) else ()
-        if may_be_anything and not tells:
+        if not tells and (may_be_anything or _keeps_alive(payload)):
             return None
         if error := answer_error(payload):
             raise error
-        if event.name == "error":
+        if name == "error":
             raise event_error(data)
         if not isinstance(payload, dict) or not tells:
-            if payload is None or isinstance(payload, dict):
+            if not payload or isinstance(payload, dict):
                 return None  # a ping: it has no words, else it would be an error
             raise self._broken("is not a chunk", data)
         repair_chunk(payload, self._request, self._finish_reasons)
@@ -217,6 +220,20 @@ def says_more(answer: ChatCompletion | Chunk) -> bool:
         if extra and ("error" in extra or "usage" in extra):
             return True
     return False
+
+
+def _read_extra(said: Message | Delta) -> None:
+    """Takes what some providers add to a message or delta. Raises the error that is in it, if it
+    has words: anything else under that name is a side field."""
+    payload = {"error": (said.__pydantic_extra__ or {}).get("error")}
+    if words(payload) and (error := stream_error(payload)):
+        raise error
+    name_reasoning(said)
+
+
+def _keeps_alive(payload: object) -> bool:
+    """Whether an event without a name says by its type that it only keeps a connection alive."""
+    return isinstance(payload, dict) and str(payload.get("type")).lower() in _KEEP_ALIVES
 
 
 def answer_error(payload: object) -> APIError | None:

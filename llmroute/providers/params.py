@@ -77,6 +77,9 @@ def asked_for(request: Request) -> dict[str, Any]:
         for name in _ABOUT_TOOLS & params.keys():
             if params[name] in ("auto", "none", True, False):
                 del params[name]
+    none_given = "functions" in request.params and "functions" not in params
+    if none_given and params.get("function_call") in ("auto", "none"):
+        del params["function_call"]
     if "stream_options" in params and not _asks(params["stream_options"], request):
         del params["stream_options"]
     return params

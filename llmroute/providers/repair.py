@@ -30,6 +30,12 @@ _COMMON_FINISH_REASONS = {
     "stop_sequence": "stop",
     "max_tokens": "length",
     "tool_use": "tool_calls",
+    "refusal": "content_filter",
+    "model_context_window_exceeded": "length",
+    # Gemini behind a gateway (https://ai.google.dev/api/generate-content#FinishReason)
+    **dict.fromkeys(
+        ("safety", "recitation", "blocklist", "prohibited_content", "spii"), "content_filter"
+    ),
     **{reason: reason for reason in FINISH_REASONS},
 }
 _NO_REASONS = ("", "none", "null")
@@ -125,10 +131,11 @@ def _translate_finish_reason(choice: dict[str, Any], finish_reasons: Mapping[str
     """Puts OpenAI's word for a provider's; an unknown word moves to `native_finish_reason`."""
     reason = choice.get("finish_reason")
     choice["finish_reason"] = None
-    if not reason or (isinstance(reason, str) and reason.lower() in _NO_REASONS):
+    if not reason or (isinstance(reason, str) and reason.strip().lower() in _NO_REASONS):
         return
     if isinstance(reason, str):
-        ours = finish_reasons.get(reason) or _COMMON_FINISH_REASONS.get(reason.lower())
+        word = reason.strip()
+        ours = finish_reasons.get(word) or _COMMON_FINISH_REASONS.get(word.lower())
         choice["finish_reason"] = ours
     if choice["finish_reason"] != reason and not choice.get("native_finish_reason"):
         choice["native_finish_reason"] = reason
@@ -164,7 +171,7 @@ def _repair_delta(delta: dict[str, Any]) -> None:
     _join_parts(delta)
     _repair_calls(delta)
     for call in dicts(delta.get("tool_calls")):
-        if call.get("index") is None:
+        if not str(call.get("index")).isdecimal():
             call["index"] = NO_INDEX
 
 
@@ -180,15 +187,22 @@ def _repair_message(message: dict[str, Any], request: Request, finish_reason: st
     # What was left out of an answer that was cut may have been on its way.
     absent = "" if finish_reason == "length" else "{}"
     for index, call in enumerate(dicts(message.get("tool_calls"))):
-        if not call.get("id"):
+        if not call.get("id") or not isinstance(call["id"], str):
+            if call.get("id"):
+                call["native_id"] = call["id"]
             call["id"] = f"call_{request.call_id}_{index}"
-        call["type"] = call.get("type") or "function"
+        if not call.get("type"):
+            is_custom = isinstance(call.get("custom"), dict) and not call.get("function")
+            call["type"] = "custom" if is_custom else "function"
         _fill_in_arguments(call.get("function"), absent)
     _fill_in_arguments(message.get("function_call"), absent)
 
 
 def _repair_calls(said: dict[str, Any]) -> None:
-    """What calls of a message and of a delta have in common."""
+    """What a message and a delta have in common beside their text."""
+    refusal = said.get("refusal")
+    if not refusal and refusal not in (None, ""):  # the {} or false of another language
+        said["refusal"] = None
     calls = said.get("tool_calls")
     if calls is not None and not calls and not isinstance(calls, list):  # PHP's {} for []
         said["tool_calls"] = None
@@ -198,7 +212,7 @@ def _repair_calls(said: dict[str, Any]) -> None:
             if kind:
                 call["native_type"] = kind
             call["type"] = "function" if kind and isinstance(call.get("function"), dict) else None
-        if isinstance(call.get("id"), int):
+        if isinstance(call.get("id"), int) and not isinstance(call["id"], bool):
             call["id"] = str(call["id"])
         _write_arguments(call.get("function"))
     legacy = said.get("function_call")
@@ -225,7 +239,7 @@ def _join_parts(said: dict[str, Any]) -> None:
     is left for the validation to complain about.
     """
     content = said.get("content")
-    parts = [content] if isinstance(content, dict) else content
+    parts = [content] if isinstance(content, dict) and "type" in content else content
     if not isinstance(parts, list):
         return
     words: list[str] = []
@@ -233,8 +247,14 @@ def _join_parts(said: dict[str, Any]) -> None:
     others: list[dict[str, Any]] = []
     for part in parts:
         match part:
-            case str(text) | {"type": "text" | "output_text", "text": str(text)}:
+            case str(text) | {"type": "text" | "output_text" | None, "text": str(text)}:
                 words.append(text)
+            case {"text": str(text)} if "type" not in part:
+                words.append(text)
+            case None | {"type": "text" | "output_text", "text": None}:
+                pass
+            case {"type": "refusal", "refusal": str(text)}:
+                said["refusal"] = text
             case {"type": "thinking", "thinking": list(steps)}:
                 thoughts += (s["text"] for s in dicts(steps) if isinstance(s.get("text"), str))
             case {"type": "thinking", "thinking": str(text)}:

@@ -6,6 +6,11 @@ from math import isfinite
 from typing import Any
 
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_MOST_DIGITS = 16
+# The words of OpenAI's Responses and of Anthropic, which gateways in front of them pass on.
+_OTHER_NAMES = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens"}
+# Anthropic's `input_tokens` do not count these.
+_BESIDE = ("cache_creation_input_tokens", "cache_read_input_tokens")
 
 
 def repair_usage(payload: dict[str, Any]) -> None:
@@ -19,7 +24,7 @@ def repair_usage(payload: dict[str, Any]) -> None:
         return
     said = usage if isinstance(usage, dict) else {}
     vectors = payload["object"] == "list"  # embeddings: nothing is written
-    prompt, completion, total = (_count(said.get(name)) for name in _COUNTS)
+    prompt, completion, total = (_count(_first(said, name)) for name in _COUNTS)
     written = 0 if vectors else completion
     if total is None and prompt is not None and written is not None:
         total = prompt + written
@@ -44,8 +49,17 @@ def _elsewhere(payload: dict[str, Any]) -> object:
     return next((usage for usage in found if isinstance(usage, dict)), payload.get("usage"))
 
 
+def _first(said: dict[str, Any], name: str) -> object:
+    """The count `name`, or what has its other name and the same meaning."""
+    if said.get(name) is not None or any(map(said.get, _BESIDE)):
+        return said.get(name)
+    return said.get(_OTHER_NAMES.get(name, ""))
+
+
 def _count(value: object) -> int | None:
-    """A number of tokens, which some servers write as `3.0`; `None` for anything else."""
+    """A number of tokens, which some servers write as `3.0` or `"3"`; `None` for anything else."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        value = int(value) if len(value) < _MOST_DIGITS else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return int(value) if value >= 0 and isfinite(value) and value == int(value) else None

@@ -26,8 +26,31 @@ _ONE_SCHEMA = frozenset(
     }
 )
 _NOT_SAYABLE = frozenset(
-    {"allOf", "not", "oneOf", "patternProperties", "prefixItems", "uniqueItems"}
+    {
+        "allOf",
+        "contains",
+        "dependentRequired",
+        "dependentSchemas",
+        "else",
+        "if",
+        "maxProperties",
+        "minProperties",
+        "not",
+        "oneOf",
+        "patternProperties",
+        "prefixItems",
+        "propertyNames",
+        "then",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+        "uniqueItems",
+    }
 )
+# https://platform.openai.com/docs/guides/structured-outputs#supported-schemas; others get a 400.
+_FORMATS = frozenset(
+    {"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"}
+)
+_LOOKAROUNDS = ("(?=", "(?!", "(?<=", "(?<!")  # as some pydantic's patterns for a Decimal
 _LISTS_OF_SCHEMAS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _NAMED_SCHEMAS = frozenset({"$defs", "definitions", "dependentSchemas", "patternProperties"})
 
@@ -126,7 +149,9 @@ def _is_sayable(schema: Any) -> bool:
         return False
     if not schema.keys() & {"type", "anyOf", "$ref", "enum", "const"}:
         return False  # any value at all
-    if schema.keys() & _NOT_SAYABLE:
+    if schema.keys() & _NOT_SAYABLE or schema.get("format", "date") not in _FORMATS:
+        return False
+    if any(part in str(schema.get("pattern")) for part in _LOOKAROUNDS):
         return False
     if _is_object(schema):
         return schema.get("additionalProperties") is False and "properties" in schema

@@ -25,8 +25,9 @@ def in_order(vectors: Sequence[Embedding], request: EmbeddingRequest) -> list[Em
     if len(vectors) != inputs:
         raise BadVectorsError(f"has {len(vectors)} of {inputs} vectors")
     ordered = sorted(vectors, key=lambda vector: vector.index)  # equal ones keep their position
-    numbers = {vector.index for vector in vectors}
-    if len(numbers) not in (1, inputs):
+    numbers = [vector.index for vector in ordered]
+    from_one = list(range(1, inputs + 1))
+    if numbers not in (list(range(inputs)), from_one, [0] * inputs):
         raise BadVectorsError("does not say which vector belongs to which input")
     for position, vector in enumerate(ordered):
         vector.index = position

@@ -8,11 +8,12 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-# The names providers have for them, best first: OpenAI; Zhipu; FastAPI, RFC 9457; Baidu; OAuth
+# The names providers have for them, best first: OpenAI; Zhipu; AWS; FastAPI, RFC 9457; Baidu; OAuth
 # (RFC 6749); MiniMax; objects that hold such an object; the title of RFC 9457.
 _KEYS = (
     "message",
     "msg",
+    "Message",
     "detail",
     "error_msg",
     "error_message",
