@@ -288,10 +288,11 @@ def test_a_model_sees_images(tiny_random, tmp_path, handler):
     component.close()
 
 
-def test_image_formats(spoken):
-    image = ImageContent(base64_image=PIXEL, mime_type="image/tiff", validation=False)
+@pytest.mark.parametrize("kind", ["image/tiff", "image/webp"])
+def test_image_formats_that_llama_cpp_cannot_read_are_refused(spoken, kind):
+    image = ImageContent(base64_image=PIXEL, mime_type=kind, validation=False)
     message = ChatMessage.from_user(content_parts=["Look:", image])
-    with pytest.raises(ValueError, match="image/tiff"):
+    with pytest.raises(ValueError, match=f"{kind}; the model takes: image/bmp"):
         LlamaCppChatGenerator(spoken).run([message])
 
 
