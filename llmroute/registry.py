@@ -43,6 +43,9 @@ FIRST_PARTIES = (
 )
 """Providers that make models themselves: a name without a prefix is looked for here, in order."""
 
+# Prefixes under which the models of another one are called, at its prices.
+_SAME_MODELS = {"gemini_openai": "gemini"}
+
 Resolver: TypeAlias = Callable[[str], ModelInfo]
 """Finds the facts of a model that no file lists, such as a local one; gets the model string."""
 
@@ -121,7 +124,9 @@ class Registry:
         if name in self._infos:
             return self._infos[name]
         if name not in self._raw:
-            return None
+            prefix, _, rest = name.partition("/")
+            twin = _SAME_MODELS.get(prefix)
+            return self._listed(f"{twin}/{rest}") if twin else None
         info = trusted_entry(name, self._raw[name], self._sources)
         with self._lock:
             return self._infos.setdefault(name, info)

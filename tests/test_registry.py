@@ -110,11 +110,18 @@ def test_get_model_info_knows_models_of_every_provider(
     assert info.sources
 
 
+def test_get_model_info_finds_models_of_a_prefix_under_another_one() -> None:
+    """`gemini_openai/` is another protocol of the same service."""
+    assert get_model_info("gemini_openai/gemini-2.5-pro") == get_model_info("gemini/gemini-2.5-pro")
+    assert find_model_info("gemini_openai/no-such-model") is None
+
+
 def test_get_model_info_has_an_entry_for_every_hosted_provider() -> None:
     listed = {name.partition("/")[0] for name in known_models()}
     own_servers = {name for name in GATEWAYS if GATEWAYS[name].key_required is False}
     no_catalogue_has_it = {"sambanova"}
-    assert GATEWAYS.keys() - own_servers - no_catalogue_has_it <= listed
+    under_another_name = {"gemini_openai"}
+    assert GATEWAYS.keys() - own_servers - no_catalogue_has_it - under_another_name <= listed
 
 
 @pytest.mark.parametrize(

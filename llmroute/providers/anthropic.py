@@ -194,11 +194,16 @@ def _headers(request: Request, deployment: Deployment, body: Mapping[str, JSON])
         headers["authorization"] = f"Bearer {key}"
     elif key is not None:
         headers["x-api-key"] = key
-    given = {name.lower(): value for name, value in request.extra_headers.items()}
-    wanted = [*filter(None, given.get("anthropic-beta", "").split(",")), *betas(body)]
+    headers.update((name.lower(), value) for name, value in request.extra_headers.items())
+    return with_betas(headers, body)
+
+
+def with_betas(headers: dict[str, str], body: Mapping[str, JSON]) -> dict[str, str]:
+    """`headers`, with the betas that `body` needs beside those that they name."""
+    wanted = [*filter(None, headers.get("anthropic-beta", "").split(",")), *betas(body)]
     if wanted:
-        given["anthropic-beta"] = ",".join(dict.fromkeys(beta.strip() for beta in wanted))
-    return {**headers, **given}
+        headers["anthropic-beta"] = ",".join(dict.fromkeys(beta.strip() for beta in wanted))
+    return headers
 
 
 provider = Anthropic()

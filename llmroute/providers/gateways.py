@@ -144,7 +144,7 @@ _ROWS = (
             base_env=("FIREWORKS_API_BASE",), extra_params=frozenset({"top_k"}),
             # https://docs.fireworks.ai/guides/reasoning, 2026-11-28
             message_keys=frozenset({"reasoning_content"})),
-    _hosted("gemini", "https://generativelanguage.googleapis.com/v1beta/openai",
+    _hosted("gemini_openai", "https://generativelanguage.googleapis.com/v1beta/openai",
             "GEMINI_API_KEY", "GOOGLE_API_KEY",
             source="https://ai.google.dev/gemini-api/docs/openai",
             checked="2026-11-22",
