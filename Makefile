@@ -49,7 +49,7 @@ registry-update: $(READY) ## Build model_prices.json and its report (DATE=2026-1
 	@$(CATALOGUES)/bin/pip install --quiet -r .ci/registry_update/catalogues.txt
 	@PYTHONPATH=.ci:. $(BIN)/python -m registry_update $(CATALOGUES)/bin/python $(DATE)
 
-docs: $(READY) ## Write the generated pages of docs/ anew
+docs: $(READY) ## Write the generated pages of docs/
 	$(BIN)/python -m llmroute.providers.table --write
 
 bench: $(MODEL) ## Measure the client (and the engine) against peers

@@ -124,7 +124,7 @@ def weather() -> Tool:
 
 
 class Recorder:
-    """A callback that keeps what it is told."""
+    """A callback that collects its chunks."""
 
     def __init__(self) -> None:
         self.chunks: list[StreamingChunk] = []

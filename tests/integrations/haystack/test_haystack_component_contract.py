@@ -98,27 +98,27 @@ def test_signatures_are_those_people_know():
 
 @every_chat
 @pytest.mark.parametrize("nothing", [[], ""], ids=["list", "text"])
-def test_no_messages_get_no_replies_and_load_nothing(make, nothing):
+def test_run_without_messages_gives_no_replies_and_loads_nothing(make, nothing):
     before = len(loaded_models())
     for run in runs(make()):
         assert run(messages=nothing) == {"replies": []}
     assert len(loaded_models()) == before
 
 
-def test_no_prompt_gets_no_replies_and_loads_nothing():
+def test_run_without_a_prompt_gives_no_replies_and_loads_nothing():
     for run in runs(LlamaCppGenerator("nowhere.gguf")):
         assert run(prompt="") == {"replies": [], "meta": []}
 
 
 @every_chat
 @pytest.mark.parametrize("wrong", [None, 7, ["text"], ({"role": "user"},)])
-def test_what_is_no_message_is_a_type_error(make, wrong):
+def test_run_refuses_other_types_than_messages(make, wrong):
     for run in runs(make()):
         with pytest.raises(TypeError, match="ChatMessage"):
             run(messages=wrong)
 
 
-def test_a_text_is_a_message_of_the_user(chat_component):
+def test_run_takes_a_text_as_a_message_of_the_user(chat_component):
     for run in runs(chat_component):
         (reply,) = run(messages="Hi")["replies"]
         assert reply.text == "Hello from this process."
@@ -135,7 +135,7 @@ class AsyncCallable:
 
 @every_one
 @pytest.mark.parametrize("callback", [coroutine_callback, AsyncCallable()])
-def test_a_coroutine_callback_is_for_run_async(make, callback):
+def test_run_refuses_a_coroutine_callback(make, callback):
     component = make()
     with pytest.raises(ValueError, match="run_async"):
         component.run("Hi", streaming_callback=callback)
@@ -145,17 +145,17 @@ def test_a_coroutine_callback_is_for_run_async(make, callback):
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_callback_that_returns_a_coroutine_is_for_run_async(chat_component):
+def test_run_refuses_a_callback_that_returns_a_coroutine(chat_component):
     with pytest.raises(ValueError, match="run_async"):
         chat_component.run("Hi", streaming_callback=lambda chunk: coroutine_callback(chunk))
-    told = chat_component.run_async(
+    running = chat_component.run_async(
         "Hi", streaming_callback=lambda chunk: coroutine_callback(chunk)
     )
-    assert asyncio.run(told)["replies"]
+    assert asyncio.run(running)["replies"]
 
 
 @every_chat
-def test_two_tools_of_one_name(make, weather):
+def test_tools_of_the_same_name_are_refused(make, weather):
     with pytest.raises(ValueError, match="weather"):
         make(tools=[weather, Toolset([weather])])
     for run in runs(make()):
@@ -200,7 +200,7 @@ def test_to_dict_and_back(make, tools):
 
 
 @pytest.mark.parametrize("make", [LlamaCppChatGenerator, LlamaCppGenerator, LLMRouteChatGenerator])
-def test_changing_what_to_dict_wrote_leaves_the_component(make):
+def test_to_dict_gives_a_copy(make):
     component = make("llamacpp/a", model_kwargs={"n_ctx": 8}, generation_kwargs={"stop": ["a"]})
     before = str(data := component.to_dict())
     data["init_parameters"]["model_kwargs"]["n_ctx"] = 9
@@ -209,7 +209,7 @@ def test_changing_what_to_dict_wrote_leaves_the_component(make):
 
 
 @pytest.mark.parametrize("component", [MetaLlamaChatGenerator, LLMRouteChatGenerator])
-def test_secrets_are_written_by_name_only(component, monkeypatch):
+def test_to_dict_writes_the_names_of_secrets_only(component, monkeypatch):
     options = {"model": "meta_llama/any", "api_key": Secret.from_env_var("SOME_VARIABLE")}
     monkeypatch.setenv("SOME_VARIABLE", "sk-very-secret")
     made = component(**options)
@@ -257,7 +257,7 @@ def test_stream_among_generation_kwargs_is_a_bool(make):
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-def test_a_cut_answer_is_a_warning(chat_component, caplog, streamed):
+def test_run_warns_of_a_cut_answer(chat_component, caplog, streamed):
     for run in runs(chat_component):
         caplog.clear()
         options = {"generation_kwargs": {"max_tokens": 2, "stream": streamed}}
@@ -269,7 +269,7 @@ def test_a_cut_answer_is_a_warning(chat_component, caplog, streamed):
         assert "max_tokens" in record.getMessage()
 
 
-def test_a_cut_text_is_a_warning_and_a_whole_one_is_none(spoken, caplog):
+def test_run_warns_of_a_cut_text_only(spoken, caplog):
     for run in runs(LlamaCppGenerator(spoken)):
         caplog.clear()
         run("Hi", generation_kwargs={"max_tokens": 2, "n": 2})
@@ -287,7 +287,7 @@ def test_a_missing_key_names_its_variable(component):
             call()
 
 
-def test_yaml_written_before_and_after_a_run_is_the_same(chat_component, spoken, monkeypatch):
+def test_yaml_is_the_same_before_and_after_a_run(chat_component, spoken, monkeypatch):
     if hasattr(chat_component, "api_key") and chat_component.api_key is not None:
         monkeypatch.setenv("TEST_API_KEY", chat_component.api_key.resolve_value())
         chat_component.api_key = Secret.from_env_var("TEST_API_KEY")
@@ -352,7 +352,7 @@ def test_from_dict_loads_the_published_paths(path, kind, written):
     assert loaded.to_dict()["init_parameters"]["model"] == written["model"]
 
 
-def test_the_callers_dicts_stay_as_they_are(spoken):
+def test_run_does_not_change_the_callers_dicts(spoken):
     load, generation = {"n_batch": 64, "verbose": False}, {"max_tokens": 2}
     component = LlamaCppChatGenerator(spoken, model_kwargs=load, generation_kwargs=generation)
     component.run("Hi", generation_kwargs=(more := {"max_tokens": 1}))

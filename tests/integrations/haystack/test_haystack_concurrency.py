@@ -13,7 +13,7 @@ from llmroute.integrations.haystack import LlamaCppChatGenerator, LLMRouteChatGe
 pytestmark = pytest.mark.native
 
 
-def test_eight_threads_on_one_component(tiny_random):
+def test_run_in_eight_threads_on_one_component(tiny_random):
     """Each answer is a function of the whole prompt, so a mix-up would show."""
     sampling = {"max_tokens": 12, "temperature": 0}
     component = LlamaCppChatGenerator(str(tiny_random), generation_kwargs=sampling)
@@ -36,13 +36,13 @@ def test_eight_threads_on_one_component(tiny_random):
     component.close()
 
 
-def test_eight_threads_on_every_chat_component(chat_component):
+def test_run_in_eight_threads_on_every_chat_component(chat_component):
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(chat_component.run, [f"Prompt {n}" for n in range(16)]))
     assert {r["replies"][0].text for r in results} == {"Hello from this process."}
 
 
-def test_many_tasks_on_one_component(chat_component):
+def test_run_async_in_many_tasks_on_one_component(chat_component):
     async def story():
         runs = [chat_component.run_async(f"Prompt {number}") for number in range(16)]
         return await asyncio.gather(*runs)
@@ -52,7 +52,7 @@ def test_many_tasks_on_one_component(chat_component):
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-def test_the_event_loop_goes_on_while_the_model_works(scripted, streamed):
+def test_run_async_does_not_block_the_event_loop(scripted, streamed):
     """The answer ends when the loop says so, which it only can while it runs."""
     path = scripted("on and ", loop=True, n_ctx=100_000)
     component = LLMRouteChatGenerator(
@@ -60,11 +60,11 @@ def test_the_event_loop_goes_on_while_the_model_works(scripted, streamed):
         model_kwargs={"n_ctx": 100_000},
         generation_kwargs={"max_tokens": 1_000_000},
     )
-    told = []
+    chunks = []
 
     async def story():
         task = asyncio.create_task(
-            component.run_async("Hi", streaming_callback=told.append if streamed else None)
+            component.run_async("Hi", streaming_callback=chunks.append if streamed else None)
         )
         for _ in range(100):  # ticks of the loop, each a millisecond apart
             await asyncio.sleep(0.001)

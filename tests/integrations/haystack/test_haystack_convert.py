@@ -77,12 +77,12 @@ def image(mime_type="image/png", **options):
         ),
     ],
 )
-def test_messages(message, expected):
+def test_to_messages(message, expected):
     assert to_messages([message]) == [expected]
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "gif", "webp"])
-def test_image_types(kind):
+def test_to_messages_checks_image_types(kind):
     message = ChatMessage.from_user(content_parts=[image(f"image/{kind}")])
     assert to_messages([message], image_types={f"image/{kind}"})
     with pytest.raises(ValueError, match=f"image/{kind}"):
@@ -98,12 +98,12 @@ def test_image_types(kind):
         (ChatMessage.from_assistant(tool_calls=[ToolCall("weather", {})]), "has no id"),
     ],
 )
-def test_what_openais_shape_cannot_carry(message, problem):
+def test_to_messages_refuses_what_has_no_place_in_openais_shape(message, problem):
     with pytest.raises(ValueError, match=problem):
         to_messages([message])
 
 
-def test_strict_reaches_every_object_and_leaves_the_tool_alone():
+def test_to_tools_makes_every_object_strict_in_a_copy():
     """Also an object that may be null, and one in a definition."""
     day = {"type": ["object", "null"], "properties": {"name": {"type": "string"}}}
     place = {"anyOf": [{"$ref": "#/$defs/day"}, {"type": "object", "properties": {"day": day}}]}
@@ -135,7 +135,7 @@ calls = st.builds(
 
 
 @given(text=texts, calls=st.lists(calls, max_size=3), thought=texts)
-def test_what_a_model_says_goes_there_and_back(text, calls, thought):
+def test_replies_become_the_same_messages_again(text, calls, thought):
     said = ChatMessage.from_assistant(text or None, tool_calls=calls, reasoning=thought or None)
     (message,) = to_messages([said])
     choices = [{"index": 0, "message": json.loads(json.dumps(message)), "finish_reason": "stop"}]
@@ -148,7 +148,7 @@ def test_what_a_model_says_goes_there_and_back(text, calls, thought):
     assert (reply.reasoning.reasoning_text if thought else reply.reasoning) == (thought or None)
 
 
-def test_usage_leaves_out_what_is_unknown():
+def test_usage_dict_leaves_out_unknown_values():
     usage = Usage.model_validate(
         {
             "prompt_tokens": 1,
@@ -169,7 +169,7 @@ def test_usage_leaves_out_what_is_unknown():
     assert usage_dict(None) == {}
 
 
-def test_logprobs_and_refusals_are_told():
+def test_to_replies_keeps_logprobs_and_refusals():
     entry = {"token": "Hi", "bytes": [72, 105], "logprob": -0.5, "top_logprobs": []}
     choice = {
         "index": 0,

@@ -73,7 +73,7 @@ def test_warm_up_and_close(fresh, how, make):
     assert loaded(fresh) == []
 
 
-def test_a_component_that_is_gone_holds_no_model(fresh):
+def test_close_ignores_components_that_were_deleted(fresh):
     LlamaCppChatGenerator(fresh).run("Hi")
     gc.collect()  # Haystack's sockets and the component hold each other
     component = LlamaCppChatGenerator(fresh)
@@ -82,7 +82,7 @@ def test_a_component_that_is_gone_holds_no_model(fresh):
     assert loaded(fresh) == []
 
 
-def test_what_only_texts_have(scripted):
+def test_text_only_parameters(scripted):
     marks = {"fim_pre": 2, "fim_suf": 1, "fim_mid": 0}
     metadata = {f"tokenizer.ggml.{name}_token_id": token for name, token in marks.items()}
     generator = LlamaCppGenerator(str(scripted("Hello from here.", metadata=metadata)))
@@ -117,13 +117,13 @@ def test_model_kwargs_win_and_are_not_changed(fresh, make):
     component.close()
 
 
-def test_a_path_object_is_a_path_too(spoken):
+def test_model_may_be_a_path_object(spoken):
     component = LlamaCppChatGenerator(Path(spoken))
     assert component.run("Hi")["replies"][0].text == "Hello from this process."
     assert component.to_dict()["init_parameters"]["model"] == spoken
 
 
-def test_no_such_file(local_component):
+def test_a_missing_file_is_not_found(local_component):
     component = type(local_component)("/nowhere/at-all.gguf")
     for call in (component.warm_up, lambda: component.run("Hi")):
         with pytest.raises(NotFoundError, match="at-all"):
@@ -141,7 +141,7 @@ def test_generation_kwargs(spoken):
         component.run("Hi", {"max_token": 2})
 
 
-def test_a_texts_meta_is_the_whole_response(spoken):
+def test_meta_of_a_text_is_the_whole_response(spoken):
     result = LlamaCppGenerator(spoken).run("Once", {"max_tokens": 2, "n": 2})
     assert result["replies"] == ["Hello from"] * 2
     (first, second) = result["meta"]
@@ -234,7 +234,7 @@ def test_model_kwargs_misused_are_refused_at_construction(make, load, error, say
         make("nowhere.gguf", model_kwargs=load)
 
 
-def test_a_random_seed_of_model_kwargs_repeats_an_answer(tiny_random):
+def test_seed_in_model_kwargs_repeats_an_answer(tiny_random):
     def said(**load):
         component = LlamaCppChatGenerator(str(tiny_random), model_kwargs=load)
         (reply,) = component.run("Hi", {"max_tokens": 20, "temperature": 1.5})["replies"]
@@ -252,12 +252,12 @@ def test_a_random_seed_of_model_kwargs_repeats_an_answer(tiny_random):
         ({"chat_handler_name": "NoHandler", "model_clip_path": "x"}, "Unknown chat handler"),
     ],
 )
-def test_chat_handlers(options, problem):
+def test_chat_handler_and_clip_model_need_each_other(options, problem):
     with pytest.raises(ValueError, match=problem):
         LlamaCppChatGenerator("model.gguf", **options)
 
 
-def test_handlers_that_llama_cpp_python_has():
+def test_chat_handler_names_are_those_of_llama_cpp_python():
     from llama_cpp import llama_chat_format
 
     defined = {name for name in vars(llama_chat_format) if name.endswith("ChatHandler")}
@@ -288,10 +288,11 @@ def test_a_model_sees_images(tiny_random, tmp_path, handler):
     component.close()
 
 
-def test_image_formats(spoken):
-    image = ImageContent(base64_image=PIXEL, mime_type="image/tiff", validation=False)
+@pytest.mark.parametrize("kind", ["image/tiff", "image/webp"])
+def test_image_formats_that_llama_cpp_cannot_read_are_refused(spoken, kind):
+    image = ImageContent(base64_image=PIXEL, mime_type=kind, validation=False)
     message = ChatMessage.from_user(content_parts=["Look:", image])
-    with pytest.raises(ValueError, match="image/tiff"):
+    with pytest.raises(ValueError, match=f"{kind}; the model takes: image/bmp"):
         LlamaCppChatGenerator(spoken).run([message])
 
 
@@ -313,7 +314,7 @@ SCHEMA = Prize.model_json_schema()
     ids=["model", "json_schema", "json_object"],
 )
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-def test_a_response_format_holds_the_model_to_it(tiny_random, wanted, streamed):
+def test_response_format_forces_the_schema(tiny_random, wanted, streamed):
     """A model with random weights would never write this by itself."""
     component = LlamaCppChatGenerator(
         str(tiny_random), generation_kwargs={"response_format": wanted, "max_tokens": 400}

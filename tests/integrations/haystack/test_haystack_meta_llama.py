@@ -42,7 +42,7 @@ def test_defaults():
     assert len(MetaLlamaChatGenerator.SUPPORTED_MODELS) == 4
 
 
-def test_an_answer(run, server, meta, conversation):
+def test_run_gives_the_answer(run, server, meta, conversation):
     server.script(Reply("Hi!", prompt_tokens=12, completion_tokens=2))
     (reply,) = run(meta(), conversation)["replies"]
     assert (reply.text, reply.role.value) == ("Hi!", "assistant")
@@ -62,7 +62,7 @@ def test_an_answer(run, server, meta, conversation):
     }
 
 
-def test_the_native_surface_is_chosen_by_its_argument(run, server, meta, conversation):
+def test_surface_chooses_the_shape(run, server, meta, conversation):
     server.script("Hi!", repeat=True)
     native = meta(surface="native")
     assert run(native, conversation)["replies"][0].text == "Hi!"
@@ -194,7 +194,9 @@ def test_the_second_turn_of_a_tool_loop(run, server, meta, weather):
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("arguments", ['{"city": ', "[1]", '"text"'])
-def test_arguments_that_are_no_object(run, server, meta, weather, caplog, stream, arguments):
+def test_tool_calls_without_an_object_are_left_out(
+    run, server, meta, weather, caplog, stream, arguments
+):
     good = ToolUse("weather", {"city": "Oslo"})
     server.script(Reply(tool_calls=[ToolUse("weather", arguments, id="bad-one"), good]))
     callback = (lambda chunk: None) if stream else None
@@ -212,7 +214,7 @@ def _shell(kind, *choices):
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_n_answers_give_n_replies(run, server, meta, recorder, stream):
+def test_n_gives_n_replies(run, server, meta, recorder, stream):
     if stream:
         pieces = [
             _choice(0, "delta", "on", None),
@@ -263,7 +265,7 @@ def test_retries_are_counted(run, server, meta):
     assert len(server.requests) == 3
 
 
-def test_metas_own_host_is_retired():
+def test_default_url_is_retired():
     """Here no network is reached, which is one of the ways the retired host fails."""
     component = MetaLlamaChatGenerator(api_key=Secret.from_token("sk"), max_retries=0)
     with pytest.raises(ProviderRetiredError, match="2026-07-06"):

@@ -15,7 +15,7 @@ from llmroute.integrations import haystack as exported
 ROOT = Path(__file__).parents[3]
 
 
-def told(program, *paths, arguments=()):
+def run_python(program, *paths, arguments=()):
     """What a program prints in a process of its own."""
     path = ":".join(map(str, paths or (ROOT,)))
     return subprocess.run(
@@ -27,7 +27,7 @@ def told(program, *paths, arguments=()):
     )
 
 
-def test_the_namespace_is_nobodys():
+def test_namespace_is_shared():
     folder = ROOT / "haystack_integrations"
     assert haystack_integrations.__file__ is None
     for above in (folder, folder / "components", folder / "components" / "generators"):
@@ -39,7 +39,7 @@ def test_another_integration_beside_ours(tmp_path, first):
     other = tmp_path / "haystack_integrations" / "components" / "generators" / "llama_cpp"
     other.mkdir(parents=True)
     (other / "__init__.py").write_text("class LlamaCppChatGenerator: 'theirs'")
-    done = told(
+    done = run_python(
         "from haystack_integrations.components.generators import llama_cpp, llmroute\n"
         "print(llama_cpp.LlamaCppChatGenerator.__doc__,"
         " llmroute.LlamaCppChatGenerator.__module__)",
@@ -70,7 +70,7 @@ except MissingExtraError as error:
 
 
 def test_without_haystack_the_extra_is_named():
-    done = told(WITHOUT_HAYSTACK)
+    done = run_python(WITHOUT_HAYSTACK)
     assert "pip install 'llmroute[haystack]'" in done.stdout, done.stderr
 
 
@@ -82,7 +82,7 @@ print([name for name in ("llama_cpp", "openai", "numpy.core") if name in sys.mod
 
 
 def test_importing_the_components_loads_no_model_library():
-    done = told(LIGHT)
+    done = run_python(LIGHT)
     assert done.stdout.strip() == "[]", done.stderr
 
 
@@ -101,5 +101,5 @@ for call in (generator.warm_up, lambda: generator.run("Hi")):
 
 
 def test_without_llama_cpp_python_the_extra_is_named(spoken):
-    done = told(WITHOUT_LLAMA_CPP, arguments=[spoken])
+    done = run_python(WITHOUT_LLAMA_CPP, arguments=[spoken])
     assert done.stdout.count("pip install 'llmroute[llamacpp]'") == 2, done.stderr

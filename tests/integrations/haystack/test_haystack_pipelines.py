@@ -205,8 +205,10 @@ def test_an_agent_on_a_model_in_this_process(scripted, weather, recorder, how, s
     calls = [message for message in result["messages"] if message.tool_calls]
     results = [message for message in result["messages"] if message.tool_call_results]
     assert [call.tool_call.arguments for call in calls] == [{"city": "Oslo"}] * 2
-    assert [told.tool_call_result.result for told in results] == ["Sunny in Oslo"] * 2
-    assert [told.tool_call_result.origin.id for told in results] == [c.tool_call.id for c in calls]
+    assert [message.tool_call_result.result for message in results] == ["Sunny in Oslo"] * 2
+    assert [message.tool_call_result.origin.id for message in results] == [
+        c.tool_call.id for c in calls
+    ]
     first, second = (call.meta["usage"]["prompt_tokens"] for call in calls)
     assert second > first, "the call and its result are in the second prompt"
     assert {call.meta["finish_reason"] for call in calls} == {"tool_calls"}
@@ -234,17 +236,17 @@ def test_a_fallback_from_a_dead_url_to_this_process(spoken, recorder, how, strea
 
 
 class OurError(Exception):
-    """Nobody else raises it."""
+    """Raised by the tests only."""
 
 
 def test_a_callbacks_error_leaves_the_pipeline(spoken):
     def failing(chunk):
-        raise OurError("told by the callback")
+        raise OurError("raised by the callback")
 
     pipeline = Pipeline()
     pipeline.add_component("llm", LlamaCppChatGenerator(spoken, streaming_callback=failing))
     # Haystack wraps what its components raise.
-    with pytest.raises((OurError, PipelineRuntimeError), match="told by the callback") as caught:
+    with pytest.raises((OurError, PipelineRuntimeError), match="raised by the callback") as caught:
         pipeline.run({"llm": {"messages": [ChatMessage.from_user("Hi")]}})
     assert OurError in (type(caught.value), type(caught.value.__cause__))
 
@@ -280,7 +282,7 @@ class Spans(tracing.Tracer):
         return None
 
 
-def test_traces_hold_no_key(server, meta):
+def test_traces_have_no_key(server, meta):
     spans = Spans()
     tracing.enable_tracing(spans)
     try:

@@ -23,18 +23,18 @@ def stream(component, content, recorder, form):
     if form == "async, plain callback":
         return asyncio.run(component.run_async(content, streaming_callback=recorder))
 
-    async def told(chunk):
+    async def record(chunk):
         await asyncio.sleep(0)
         recorder(chunk)
 
-    return asyncio.run(component.run_async(content, streaming_callback=told))
+    return asyncio.run(component.run_async(content, streaming_callback=record))
 
 
 forms = pytest.mark.parametrize("form", ["sync", "async, plain callback", "async"])
 
 
 @forms
-def test_text(chat_component, recorder, form):
+def test_streaming_text(chat_component, recorder, form):
     (reply,) = stream(chat_component, "Hi", recorder, form)["replies"]
     assert recorder.text == reply.text == "Hello from this process."
     texts = [chunk for chunk in recorder.chunks if chunk.content]
@@ -54,7 +54,7 @@ def test_text(chat_component, recorder, form):
 
 
 @forms
-def test_a_stream_ends_in_the_same_reply_as_a_whole_answer(chat_component, recorder, form):
+def test_streaming_gives_the_same_reply_as_a_whole_answer(chat_component, recorder, form):
     changing = {"response_id", "created", "completion_start_time"}
     (whole,) = chat_component.run("Hi")["replies"]
     (streamed,) = stream(chat_component, "Hi", recorder, form)["replies"]
@@ -66,7 +66,7 @@ def test_a_stream_ends_in_the_same_reply_as_a_whole_answer(chat_component, recor
 
 
 @forms
-def test_text_and_tool_calls(server, meta, weather, recorder, form):
+def test_streaming_text_and_tool_calls(server, meta, weather, recorder, form):
     uses = [ToolUse("weather", {"city": "Oslo"}, id="a"), ToolUse("weather", {}, id="b")]
     server.script(Reply("Let me see.", tool_calls=uses))
     (reply,) = stream(meta(tools=[weather]), "Hi", recorder, form)["replies"]
@@ -86,7 +86,7 @@ def test_text_and_tool_calls(server, meta, weather, recorder, form):
     assert _convert_streaming_chunks_to_chat_message(recorder.chunks).tool_calls == reply.tool_calls
 
 
-def test_one_chunk_may_bring_several_things():
+def test_mapper_splits_a_chunk_with_several_parts():
     """Haystack's chunks carry one each."""
     delta = {
         "reasoning_content": "Hm.",
@@ -112,7 +112,7 @@ def test_one_chunk_may_bring_several_things():
 
 
 @forms
-def test_a_text_component_streams_too(spoken, recorder, form):
+def test_streaming_of_a_text_component(spoken, recorder, form):
     result = stream(LlamaCppGenerator(spoken), "Once", recorder, form)
     assert result["replies"] == [recorder.text] == ["Hello from this process."]
     assert [chunk.start for chunk in recorder.chunks if chunk.content] == [True, *[False] * 3]
@@ -120,11 +120,11 @@ def test_a_text_component_streams_too(spoken, recorder, form):
 
 
 class OurError(Exception):
-    """Nobody else raises it."""
+    """Raised by the tests only."""
 
 
 @forms
-def test_an_error_of_a_callback_reaches_the_caller(chat_component, form):
+def test_streaming_raises_the_error_of_a_callback(chat_component, form):
     def failing(chunk):
         raise OurError
 
@@ -162,11 +162,11 @@ def test_cancelling_stops_the_model(endless, make, streamed):
     async def story():
         begun = asyncio.Event()
 
-        async def told(chunk):
+        async def record(chunk):
             begun.set()
 
         task = asyncio.create_task(
-            component.run_async("Hi", streaming_callback=told if streamed else None)
+            component.run_async("Hi", streaming_callback=record if streamed else None)
         )
         await (begun.wait() if streamed else until(lambda: busy(endless)))
         task.cancel()
@@ -175,7 +175,7 @@ def test_cancelling_stops_the_model(endless, make, streamed):
         await until(lambda: not busy(endless))
 
     asyncio.run(story())
-    # The model goes on for the next caller, as after a timeout.
+    # The next caller gets an answer, as after a timeout.
     assert component.run("Hi", generation_kwargs={"max_tokens": 2})["replies"]
 
 
@@ -197,10 +197,10 @@ def test_cancelling_a_call_over_http_closes_its_connection(server, meta):
     async def story():
         begun = asyncio.Event()
 
-        async def told(chunk):
+        async def record(chunk):
             begun.set()
 
-        task = asyncio.create_task(meta().run_async("Hi", streaming_callback=told))
+        task = asyncio.create_task(meta().run_async("Hi", streaming_callback=record))
         await begun.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

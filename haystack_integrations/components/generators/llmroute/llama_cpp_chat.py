@@ -14,7 +14,8 @@ from ._convert import Message, to_messages, to_tools
 from ._llama_cpp import LlamaCppBase, find_chat_format
 from ._run import achat, chat
 
-_IMAGE_TYPES = frozenset({"image/jpeg", "image/jpg", "image/png", "image/gif", "image/webp"})
+_IMAGE_TYPES = frozenset({"image/bmp", "image/gif", "image/jpeg", "image/jpg", "image/png"})
+"""What llama.cpp reads."""
 
 
 @component
