@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
-from ..errors import APIResponseValidationError, MissingExtraError
+from ..errors import APIResponseValidationError
+from ..json_schemas.validity import problem_of
 from ..types.request import Request
 from .base import LocalToken
 
 
 def schema_check(request: Request) -> SchemaCheck | None:
     """The check of a request's answers; `None` if it asks for no schema."""
-    response = request.params.get("response_format")
-    if not isinstance(response, Mapping) or response.get("type") != "json_schema":
-        return None
-    return SchemaCheck(request, response["json_schema"]["schema"])
+    match request.params.get("response_format"):
+        case {"type": "json_schema", "json_schema": {"schema": schema}}:
+            return SchemaCheck(request, schema)
+        case {"type": "json_object", "schema": schema} if schema is not None:
+            return SchemaCheck(request, schema)
+    return None
 
 
 class SchemaCheck:
@@ -44,7 +46,7 @@ class SchemaCheck:
 
     def _check(self, text: str) -> None:
         try:
-            problem = _problem(json.loads(text), self._schema)
+            problem = problem_of(json.loads(text), self._schema)
         except ValueError as exc:
             problem = f"it is no JSON ({exc})"
         if problem is not None:
@@ -56,16 +58,3 @@ class SchemaCheck:
             )
             error.is_whole = True
             raise error
-
-
-def _problem(value: Any, schema: Any) -> str | None:
-    try:
-        # Takes 0.1 s, and is needed for structured output only.
-        from jsonschema import Draft202012Validator, validators
-    except ImportError as exc:
-        raise MissingExtraError("llamacpp", "Structured output of a local model") from exc
-    # Patterns are left to the grammar, which took care of them exactly: as a regular expression, a
-    # stranger's pattern may take for ever.
-    check = validators.extend(Draft202012Validator, {"pattern": lambda *_: ()})
-    error = next(check(schema).iter_errors(value), None)
-    return None if error is None else f"{error.message:.300} at {error.json_path}"

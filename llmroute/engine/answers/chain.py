@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from ...errors import BadRequestError
 from ...providers.base import LocalLogprob
 from ..vocabulary.vocabulary import Vocabulary
-from .grammar_sampler import GrammarSampler
+from .guided import GuidedSampler
 from .sampling import Sampling
 
 _MAX_SEED = 0xFFFFFFFF
@@ -33,30 +34,43 @@ class SamplerChain:
         seed: int,
         prompt: Sequence[int],
         window: int,
-        grammar: str | None = None,
-        markers: Container[int] = (),
+        matcher: Future[Any] | None = None,
     ) -> None:
-        """`grammar` is GBNF; `markers` are control tokens that it may use."""
+        """`matcher` is the `llguidance.LLMatcher` that holds the answer to a grammar."""
         self._lib = lib
         biases = _biases(sampling, vocabulary)
-        if grammar is not None:
-            biases |= _banned_controls(vocabulary, markers)
-        self._size = vocabulary.size
         self._takes_likeliest = (
             sampling.temperature == 0 and not biases and not _penalizes(sampling)
         )
-        self._grammar = _held_to(grammar, lib, vocabulary, sampling, biases) if grammar else None
+        self._size = vocabulary.size
         self._handle = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         seed %= _MAX_SEED
         for sampler in _samplers(lib, vocabulary, sampling, biases, seed, prompt, window):
             lib.llama_sampler_chain_add(self._handle, sampler)
+        self._guided: GuidedSampler | None = None
+        if matcher is not None:
+            self._guided = GuidedSampler(
+                lib,
+                self._handle,
+                vocabulary.size,
+                matcher,
+                choose=self._choose,
+                banned=[token for token, bias in biases.items() if bias == -math.inf],
+                remembers=_penalizes(sampling),
+            )
+
+    def ready(self, seconds: float = 0.0) -> bool:
+        """Whether tokens can be chosen: not while a grammar is compiled. Waits up to `seconds`."""
+        return self._guided is None or self._guided.ready(seconds)
 
     def sample(self, context: Any, row: int) -> int:
         """Choose a token from the distribution at a place of the last batch, and remember it."""
-        if self._grammar is not None:
-            logits = self._lib.llama_get_logits_ith(context, row)
-            scores = np.ctypeslib.as_array(logits, (self._size,))
-            return self._grammar.sample(self._handle, scores)
+        if self._guided is not None:
+            return self._guided.sample(context, row)
+        return self._choose(context, row)
+
+    def _choose(self, context: Any, row: int) -> int:
+        """Choose among all tokens."""
         if self._takes_likeliest:  # as llama.cpp's own sampler, which first copies all scores
             logits = self._lib.llama_get_logits_ith(context, row)
             return int(np.ctypeslib.as_array(logits, (self._size,)).argmax())
@@ -65,39 +79,12 @@ class SamplerChain:
     def free(self) -> None:
         """Give the native samplers back. Nothing may be sampled afterwards."""
         self._lib.llama_sampler_free(self._handle)
-        self._handle = None
-        if self._grammar is not None:
-            self._grammar.free()
-
-
-def _held_to(
-    grammar: str, lib: Any, vocabulary: Vocabulary, sampling: Sampling, biases: dict[int, float]
-) -> GrammarSampler:
-    banned = [token for token, bias in biases.items() if bias == -math.inf]
-    reordered = len(banned) < len(biases) or _penalizes(sampling)
-    enough = None if reordered else _enough(sampling)
-    return GrammarSampler(lib, vocabulary, grammar, banned=banned, enough=enough)
-
-
-def _enough(sampling: Sampling) -> int | None:
-    """How many of the likeliest tokens the samplers look at; `None` means all."""
-    if sampling.temperature == 0:
-        return 1
-    return sampling.top_k if sampling.top_k > 0 and not sampling.mirostat else None
+        self._handle = self._guided = None
 
 
 def _penalizes(sampling: Sampling) -> bool:
     other = sampling.frequency_penalty or sampling.presence_penalty
     return bool(other) or sampling.repeat_penalty != 1.0
-
-
-def _banned_controls(vocabulary: Vocabulary, markers: Container[int]) -> dict[int, float]:
-    """Control tokens but for those that end: a grammar sees their names, a caller nothing."""
-    return {
-        token: -math.inf
-        for token in vocabulary.control_names
-        if token not in markers and not vocabulary.is_end(token)
-    }
 
 
 def _biases(sampling: Sampling, vocabulary: Vocabulary) -> dict[int, float]:

@@ -56,9 +56,12 @@ def choices_of(job: Job, model: Model) -> list[Choice]:
     elif sampling.max_tokens == 0:
         _answer_nothing(job)
         return []
-    rules = job.rules or AnswerRules(grammar=sampling.form.grammar)
+    rules = job.rules or AnswerRules(form=sampling.form)
+    grammar = rules.grammar(model.vocabulary)
     wanted = [prompt for prompt in job.prompts for _ in range(sampling.candidates)]
-    choices = [_choice(job, model, prompt, index, rules) for index, prompt in enumerate(wanted)]
+    choices = [
+        _choice(job, model, prompt, index, rules, grammar) for index, prompt in enumerate(wanted)
+    ]
     if sampling.chooses:
         answers = [choice.answer for choice in choices]
         job.best_of = BestOf(answers, sampling.candidates, sampling.n)
@@ -74,7 +77,9 @@ def _answer_nothing(job: Job) -> None:
         job.emit(LocalToken(index, prompt.text if job.sampling.echo else "", (), "length"))
 
 
-def _choice(job: Job, model: Model, prompt: Prompt, index: int, rules: AnswerRules) -> Choice:
+def _choice(
+    job: Job, model: Model, prompt: Prompt, index: int, rules: AnswerRules, grammar: str | None
+) -> Choice:
     room = model.window - prompt.size
     limit = room if job.sampling.max_tokens is None else min(room, job.sampling.max_tokens)
     markers = rules.markers(model.vocabulary)
@@ -85,8 +90,7 @@ def _choice(job: Job, model: Model, prompt: Prompt, index: int, rules: AnswerRul
         seed=job.seed + index,
         prompt=[token for token in prompt.tokens if token >= 0],
         window=model.window,
-        grammar=rules.grammar,
-        markers=markers,
+        matcher=None if grammar is None else model.grammars.matcher(grammar),
     )
     answer = Answer(
         model.vocabulary,

@@ -23,6 +23,8 @@ from .sequences import Sequences
 _PREFILL_SHARE = 4
 """While answers are being decoded, prompts get at most a step's batch divided by this, so that the
 answers keep coming."""
+_GRAMMAR_SECONDS = 0.01
+"""How long at a time an idle engine waits for a grammar: a new call waits as long."""
 
 
 class Scheduler:
@@ -67,6 +69,7 @@ class Scheduler:
         self._encode_image()
         batched = self._fill()
         if not batched:
+            self._wait_for_grammar()
             return
         begun = time.perf_counter()
         if not self._computed(self._model.decode, batched):
@@ -141,6 +144,9 @@ class Scheduler:
         """Start waiting choices in their order, as long as sequences and cells are free."""
         if self._full and self.active:
             return
+        compiling = [choice for choice in self.waiting if not choice.chain.ready()]
+        for choice in compiling:  # everybody overtakes these
+            self.waiting.remove(choice)
         passed: list[Choice] = []
         while self.waiting and len(self.active) + len(passed) < self._model.options.at_once:
             choice = self.waiting.popleft()
@@ -156,7 +162,13 @@ class Scheduler:
                 break  # nobody overtakes it
             else:
                 self._start(choice, match)
-        self.waiting.extendleft(reversed(passed))
+        self.waiting.extendleft(reversed([*compiling, *passed]))
+
+    def _wait_for_grammar(self) -> None:
+        """Nothing else is to be done: wait a little for the first grammar that is compiled."""
+        compiled = (choice.chain for choice in self.waiting if not choice.chain.ready())
+        if chain := next(compiled, None):
+            chain.ready(_GRAMMAR_SECONDS)
 
     def _start(self, choice: Choice, match: PrefixMatch) -> None:
         self._sequences.begin(choice, match)

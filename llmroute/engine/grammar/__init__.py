@@ -1,1 +1,1 @@
-"""Grammars that hold a model to a form: JSON, a JSON schema, a pattern, calls of tools."""
+"""Grammars that hold a model to a form."""

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .charset import Ranges
-
-
-class GrammarError(ValueError):
-    """A grammar that cannot be used; the message says why."""
-
-    path: str | None = None
-    """Where in a schema."""
+from ...json_schemas.charset import Ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +21,13 @@ class Chars:
     """One character of a set."""
 
     ranges: Ranges
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of the vocabulary, as Lark writes it: `<[7]>` or `<name>`."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +53,14 @@ class Alt:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """`item` from `low` to `high` times; `None` is without end. Made by `Rules.repeat`."""
+    """`item` from `low` to `high` times; `None` is without end."""
 
-    item: Ref | Chars
+    item: Expr
     low: int
     high: int | None
 
 
-Expr: TypeAlias = Lit | Chars | Ref | Seq | Alt | Repeat
-
-EMPTY = Seq(())
-
-
-def seq(*parts: Expr | str) -> Expr:
-    """One after the other; a `str` stands for itself."""
-    return Seq(tuple(Lit(part) if isinstance(part, str) else part for part in parts))
+Expr: TypeAlias = Lit | Chars | Token | Ref | Seq | Alt | Repeat
 
 
 def alt(options: Sequence[Expr]) -> Expr:
@@ -75,6 +68,26 @@ def alt(options: Sequence[Expr]) -> Expr:
     return options[0] if len(options) == 1 else Alt(tuple(options))
 
 
-def maybe(item: Expr) -> Expr:
-    """The item or nothing."""
-    return Alt((item, EMPTY))
+def seq(parts: Sequence[Expr]) -> Expr:
+    """One after the other."""
+    return parts[0] if len(parts) == 1 else Seq(tuple(parts))
+
+
+def parts_of(expr: Expr) -> tuple[Expr, ...]:
+    """What an expression is made of."""
+    match expr:
+        case Seq(parts):
+            return parts
+        case Alt(options):
+            return options
+        case Repeat(item):
+            return (item,)
+    return ()
+
+
+def names_in(expr: Expr) -> Iterator[str]:
+    """The rules it refers to."""
+    if isinstance(expr, Ref):
+        yield expr.name
+    for part in parts_of(expr):
+        yield from names_in(part)

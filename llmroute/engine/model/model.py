@@ -16,6 +16,7 @@ from ...errors import InternalServerError, ModelFileError
 from .. import native
 from ..gguf.check import all_tensors
 from ..gguf.header import GGUFHeader, refused
+from ..grammar.compiler import GrammarCompiler
 from ..options.load import LoadOptions
 from ..options.pooling import RANK
 from ..vision.encoder import ImageReader, Picture
@@ -50,6 +51,7 @@ class Model:
         self.header = header
         self.context = context
         self.vocabulary = Vocabulary(lib, model)
+        self.grammars = GrammarCompiler(self.vocabulary)
         self.batch = Batch(lib, lib.llama_n_batch(context))
         self.cells: int = lib.llama_n_ctx(context)
         """Tokens the cache holds, over all sequences."""
@@ -192,6 +194,7 @@ class Model:
 
     def free(self) -> None:
         """Give all memory back. Nothing may be called afterwards."""
+        self.grammars.free()
         if self.images is not None:
             self.images.free()
         self.lib.llama_free(self.context)

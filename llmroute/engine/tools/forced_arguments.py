@@ -1,83 +1,144 @@
-"""The grammar of a forced call's arguments, in the ways in which families write them."""
+"""The grammar of arguments that a family writes one by one, not as a JSON object."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
-from ..grammar import charset
-from ..grammar.gbnf import Rules
-from ..grammar.json_schema import schema_expr
-from ..grammar.tree import EMPTY, Chars, Expr, GrammarError, Lit, alt, maybe, seq
-from .syntax import Pairs, Syntax
-from .typed import is_text, types_of
+from ..grammar.lark import Lark
+from .syntax import Pairs
+from .typed import types_of
 
-
-def arguments_expr(rules: Rules, syntax: Syntax, schema: Any) -> Expr:
-    """Arguments valid under `schema`. Raises `GrammarError` for one that is not taken."""
-    if syntax.pairs is None:
-        return schema_expr(rules, schema)
-    members = list(_members(rules, syntax.pairs, schema))
-    if not syntax.pairs.between:
-        return seq(*(member.expr if member.required else maybe(member.expr) for member in members))
-    return _separated(sorted(members, key=lambda member: not member.required), syntax.pairs.between)
+_MAX_DEPTH = 50
+_TYPES = frozenset({"array", "boolean", "null", "number", "object", "string"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Member:
-    expr: Expr
+class _Argument(NamedTuple):
+    """One argument of a function."""
+
+    key: str
+    pointer: str
+    """Where its schema stands in that of the function."""
+    schema: Any
     required: bool
 
 
-def _members(rules: Rules, pairs: Pairs, schema: Any) -> Iterator[_Member]:
-    root = schema if isinstance(schema, Mapping) else {}
-    properties, required = root.get("properties", {}), root.get("required", ())
-    if not isinstance(properties, Mapping) or not isinstance(required, list | tuple):
-        raise GrammarError("properties must be an object, and required a list")
-    definitions = {name: root[name] for name in ("$defs", "definitions") if name in root}
-    for key, value in properties.items():
-        whole = {**value, **definitions} if isinstance(value, Mapping) else value
-        types = types_of(whole, whole)
-        before = pairs.opening(key, _kind(types))
-        expr = rules.new("argument", seq(before, _value(rules, pairs, whole, types)))
-        yield _Member(expr, key in required)
+def pairs_grammar(lark: Lark, pairs: Pairs, end: str, schema: Any) -> str:
+    """What allows the arguments that a function's schema lists, in its order, and then `end`.
+
+    Raises `GrammarError` for a schema that is not taken.
+    """
+    arguments = list(_arguments(schema))
+    rules = [(_argument(lark, pairs, each, schema), each.required) for each in arguments]
+    return f"{_in_order(lark, pairs.between, rules)} {lark.literal(end)}"
 
 
-def _kind(types: frozenset[str] | None) -> str:
-    """The type that a tag names, of those that a value may have."""
-    kind = next(iter(sorted(types or ())), "object")
-    return "number" if kind == "integer" else kind
+def _in_order(lark: Lark, between: str, rules: list[tuple[str, bool]]) -> str:
+    """Rules one after the other, those that are not required perhaps left out."""
+    if not between:
+        return " ".join(rule if required else f"{rule}?" for rule, required in rules) or '""'
+    comma = lark.literal(between)
+    first = following = '""'
+    for rule, required in reversed(rules):
+        here = f"{rule} {following}"
+        first = lark.rule("first", here if required else f"{here} | {first}")
+        more = f"{comma} {rule}" if required else f"({comma} {rule})?"
+        following = lark.rule("more", f"{more} {following}")
+    return first
 
 
-def _value(rules: Rules, pairs: Pairs, schema: Any, types: frozenset[str] | None) -> Expr:
-    """A value, and what stands behind it."""
-    if pairs.text is None or not is_text(types):
-        return seq(schema_expr(rules, schema), pairs.after)
-    begin, end = pairs.text
-    listed = schema.get("enum")
-    if isinstance(listed, list) and listed:
-        return seq(begin, alt([Lit(text) for text in listed]), end, pairs.after)
-    return seq(begin, _text_before(rules, end or pairs.after), end, pairs.after)
+def _arguments(schema: Any) -> Iterator[_Argument]:
+    found: dict[str, tuple[str, Any]] = {}
+    required: set[str] = set()
+    for pointer, part in _parts(schema, "#", schema, _MAX_DEPTH):
+        properties = part.get("properties")
+        for key, value in properties.items() if isinstance(properties, Mapping) else ():
+            found.setdefault(key, (f"{pointer}/properties/{_step(key)}", value))
+        names = part.get("required")
+        required.update(name for name in names or () if isinstance(name, str))
+    for key, (pointer, value) in found.items():
+        yield _Argument(key, pointer, value, key in required)
 
 
-def _text_before(rules: Rules, end: str) -> Expr:
-    """Text in which `end` cannot begin: its first two characters do not follow each other."""
-    first, second = charset.of(end[0]), charset.of(end[:2])
-    others = Chars(charset.minus(charset.UNICODE, first))
-    doubled = seq(Chars(first), Chars(charset.minus(charset.UNICODE, second)))
-    return rules.repeat(rules.new("raw", alt([others, doubled])), 0, None)
+def _parts(schema: Any, pointer: str, root: Any, depth: int) -> Iterator[tuple[str, Any]]:
+    """`schema`, and all that it refers to or is combined of, with their places."""
+    if not isinstance(schema, Mapping) or not depth:
+        return
+    yield pointer, schema
+    for number, part in enumerate(schema.get("allOf") or ()):
+        yield from _parts(part, f"{pointer}/allOf/{number}", root, depth - 1)
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/"):
+        yield from _parts(_target(reference, root), reference, root, depth - 1)
 
 
-def _separated(members: Sequence[_Member], between: str) -> Expr:
-    """The required members, which come first, and any of the others in their order."""
-    required = [member.expr for member in members if member.required]
-    optional = [member.expr for member in members if not member.required]
-    if required:
-        more = (seq(between, expr) for expr in required[1:])
-        return seq(required[0], *more, *(maybe(seq(between, expr)) for expr in optional))
-    begins = [
-        seq(expr, *(maybe(seq(between, later)) for later in optional[at + 1 :]))
-        for at, expr in enumerate(optional)
-    ]
-    return alt([*begins, EMPTY])
+def _target(pointer: str, root: Any) -> Any:
+    found = root
+    for step in pointer.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
+def _step(key: str) -> str:
+    """A key as a step of a pointer."""
+    return key.replace("~", "~0").replace("/", "~1").replace("%", "%25")
+
+
+def _argument(lark: Lark, pairs: Pairs, argument: _Argument, root: Any) -> str:
+    types = types_of(argument.schema, root) or _TYPES
+    names = frozenset("number" if name == "integer" else name for name in types)
+    raw = pairs.text is not None
+    ways = []
+    if raw and "string" in names:
+        ways.append(_text_way(lark, pairs, argument))
+    told = any(mark in pairs.before for mark in ("{type}", "{text}"))
+    # Where nothing tells text from the rest, text is written as anything is.
+    if told or not (raw and "string" in names):
+        others = names - {"string"} if raw else names
+        ways += _other_ways(lark, pairs, argument, root, sorted(others))
+    return lark.rule("argument", " | ".join(ways))
+
+
+def _text_way(lark: Lark, pairs: Pairs, argument: _Argument) -> str:
+    """A text as it is, up to what ends it."""
+    opening, closing = pairs.text or ("", "")
+    before = lark.literal(pairs.opening(argument.key, "string") + opening)
+    ending = closing + pairs.closing(argument.key)
+    words = _words(argument.schema)
+    if words is None:
+        return f"{before} {lark.until(ending)}"
+    return f"{before} ({' | '.join(lark.literal(word + ending) for word in words)})"
+
+
+def _words(schema: Any) -> list[str] | None:
+    """The texts that `enum` or `const` leave; `None` if there are others."""
+    if not isinstance(schema, Mapping):
+        return None
+    values = schema.get("enum", [schema["const"]] if "const" in schema else None)
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        return None
+    return values or None
+
+
+def _other_ways(
+    lark: Lark, pairs: Pairs, argument: _Argument, root: Any, kinds: list[str]
+) -> Iterator[str]:
+    """Values as JSON; each type on its own where the family writes which one it is."""
+    after = lark.literal(pairs.closing(argument.key))
+    if "{type}" not in pairs.before or len(kinds) == 1:
+        before = lark.literal(pairs.opening(argument.key, kinds[0] if kinds else "null"))
+        if kinds:
+            yield f"{before} {_json(lark, argument, root, kinds)} {after}"
+        return
+    for kind in kinds:
+        before = lark.literal(pairs.opening(argument.key, kind))
+        yield f"{before} {_json(lark, argument, root, [kind])} {after}"
+
+
+def _json(lark: Lark, argument: _Argument, root: Any, kinds: list[str]) -> str:
+    """A value of some types that the schema takes."""
+    name = "#/$defs/argument"
+    narrowed = {"allOf": [{"$ref": argument.pointer}, {"type": kinds}]}
+    whole = {**root, "$defs": {**root.get("$defs", {}), "argument": narrowed}}
+    return lark.json(whole, name)

@@ -35,7 +35,7 @@ class Pairs:
     """What stands before a value. `{key}` is its name, `{type}` its JSON type, `{text}` is `true`
     for a text and else `false`."""
     after: str = ""
-    """What stands behind a value."""
+    """What stands behind a value, `{key}` being its name."""
     between: str = ""
     """What stands between two of them."""
     text: tuple[str, str] | None = None
@@ -47,12 +47,16 @@ class Pairs:
         before = self.before.replace("{text}", "true" if kind == "string" else "false")
         return before.replace("{type}", kind).replace("{key}", key)
 
+    def closing(self, key: str) -> str:
+        """What stands behind a value."""
+        return self.after.replace("{key}", key)
+
     def written(self, key: str, value: Any) -> str:
         """An argument as the model writes it."""
-        before = self.opening(key, json_type(value))
+        before, after = self.opening(key, json_type(value)), self.closing(key)
         if isinstance(value, str) and self.text is not None:
-            return f"{before}{self.text[0]}{value}{self.text[1]}{self.after}"
-        return f"{before}{json.dumps(value, ensure_ascii=False)}{self.after}"
+            return f"{before}{self.text[0]}{value}{self.text[1]}{after}"
+        return f"{before}{json.dumps(value, ensure_ascii=False)}{after}"
 
 
 def json_type(value: Any) -> str:

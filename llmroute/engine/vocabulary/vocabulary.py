@@ -7,14 +7,8 @@ from functools import cached_property
 from itertools import repeat
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ...errors import BadRequestError
 from .control_tokens import ControlTokens
-from .first_bytes import Beginnings, FirstBytes
-
-_ROW = 32
-"""Bytes set aside for a token's text where many are read; longer ones are read again."""
 
 
 class Marks(NamedTuple):
@@ -38,7 +32,7 @@ class Vocabulary:
     """The tokens of one loaded model. Lives as long as the model does."""
 
     def __init__(self, lib: Any, model: Any) -> None:
-        self._lib = lib
+        self.lib = lib
         self.handle = lib.llama_model_get_vocab(model)
         self.size: int = lib.llama_vocab_n_tokens(self.handle)
         self.bos: int = lib.llama_vocab_bos(self.handle)
@@ -50,7 +44,7 @@ class Vocabulary:
     @property
     def usable(self) -> bool:
         """Whether there is a tokenizer at all."""
-        return bool(self._lib.llama_vocab_type(self.handle) != self._lib.LLAMA_VOCAB_TYPE_NONE)
+        return bool(self.lib.llama_vocab_type(self.handle) != self.lib.LLAMA_VOCAB_TYPE_NONE)
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """The tokens of `text`.
@@ -65,8 +59,8 @@ class Vocabulary:
             raise BadRequestError(f"The prompt is not valid Unicode: {error}.") from None
         capacity = len(raw) + 8
         while True:
-            tokens = (self._lib.llama_token * capacity)()
-            count = self._lib.llama_tokenize(
+            tokens = (self.lib.llama_token * capacity)()
+            count = self.lib.llama_tokenize(
                 self.handle, raw, len(raw), tokens, capacity, add_special, parse_special
             )
             if count >= 0:
@@ -82,7 +76,7 @@ class Vocabulary:
 
     def _piece(self, token: int, *, special: bool = False) -> bytes:
         while True:
-            length = self._lib.llama_token_to_piece(
+            length = self.lib.llama_token_to_piece(
                 self.handle, token, self._buffer, len(self._buffer), 0, special
             )
             if length >= 0:
@@ -95,7 +89,7 @@ class Vocabulary:
 
         Takes a moment in a large vocabulary.
         """
-        lib = self._lib
+        lib = self.lib
         if lib.llama_vocab_type(self.handle) not in (
             lib.LLAMA_VOCAB_TYPE_SPM,
             lib.LLAMA_VOCAB_TYPE_BPE,
@@ -119,7 +113,7 @@ class Vocabulary:
     @cached_property
     def around_texts(self) -> Marks:
         """What goes around the texts of a pair."""
-        lib, handle = self._lib, self.handle
+        lib, handle = self.lib, self.handle
         eos, sep = lib.llama_vocab_eos(handle), lib.llama_vocab_sep(handle)
         end = eos if eos >= 0 else sep
         return Marks(
@@ -131,7 +125,7 @@ class Vocabulary:
     @cached_property
     def infill(self) -> InfillMarks | None:
         """What marks texts with a gap; `None` where the model was not trained for that."""
-        lib, handle = self._lib, self.handle
+        lib, handle = self.lib, self.handle
         prefix, suffix = lib.llama_vocab_fim_pre(handle), lib.llama_vocab_fim_suf(handle)
         middle = lib.llama_vocab_fim_mid(handle)
         if prefix < 0 or suffix < 0:
@@ -142,42 +136,31 @@ class Vocabulary:
         """Whether a token ends the answer."""
         known = self._ends.get(token)
         if known is None:
-            known = self._ends[token] = self._lib.llama_vocab_is_eog(self.handle, token)
+            known = self._ends[token] = self.lib.llama_vocab_is_eog(self.handle, token)
         return known
 
     @cached_property
     def ends(self) -> tuple[int, ...]:
         """Every token that ends an answer."""
-        is_end, handle = self._lib.llama_vocab_is_eog, self.handle
+        is_end, handle = self.lib.llama_vocab_is_eog, self.handle
         return tuple(token for token in range(self.size) if is_end(handle, token))
-
-    @cached_property
-    def first_bytes(self) -> FirstBytes:
-        """What the tokens begin with, for grammars."""
-        return FirstBytes(self.size, self._beginnings)
-
-    def _beginnings(self, tokens: range) -> Beginnings:
-        rows = (ctypes.c_char * _ROW * len(tokens))()
-        read, is_end = self._lib.llama_token_to_piece, self._lib.llama_vocab_is_eog
-        handle, size, strip, special = map(repeat, (self.handle, _ROW, 0, True))
-        lengths = np.array(list(map(read, handle, tokens, rows, size, strip, special)))
-        texts = np.ctypeslib.as_array(rows).view(np.uint8)
-        for place in np.flatnonzero(lengths < 0):  # longer than a row
-            texts[place] = np.frombuffer(self.spelling(tokens[place])[:_ROW], np.uint8)
-        ends = np.array(list(map(is_end, handle, tokens)))
-        return Beginnings(texts[:, 0], texts[:, 1], lengths, ends)
 
     @cached_property
     def control_names(self) -> dict[int, str]:
         """How templates write each control token."""
-        is_control, handle = self._lib.llama_vocab_is_control, self.handle
+        is_control, handle = self.lib.llama_vocab_is_control, self.handle
         return {
             token: self.name_of(token) for token in range(self.size) if is_control(handle, token)
         }
 
     @cached_property
+    def control_ids(self) -> dict[str, int]:
+        """The control tokens by the names that templates write."""
+        return {name: token for token, name in self.control_names.items()}
+
+    @cached_property
     def control(self) -> ControlTokens:
         """The control tokens as templates write them."""
-        eos = self._lib.llama_vocab_eos(self.handle)
+        eos = self.lib.llama_vocab_eos(self.handle)
         names = self.control_names.values()
         return ControlTokens.of(names, bos=self.name_of(self.bos), eos=self.name_of(eos))

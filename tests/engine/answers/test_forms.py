@@ -7,6 +7,7 @@ import json
 import math
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pydantic import BaseModel
 
 import llmroute
 from llmroute import APIResponseValidationError, BadRequestError, UnsupportedParamsError
+from llmroute.engine.grammar import compiler
 from llmroute.testing.tiny_gguf import CHAT_TEMPLATE, write_scripted
 from llmroute.types.chat import ChatCompletion, Choice
 
@@ -178,10 +180,41 @@ def test_an_answer_that_was_cut_is_left_as_it_is(road: Road, tiny_random: Path) 
 
 def test_what_the_grammar_cannot_tell_is_checked_at_the_end(road: Road, tiny_random: Path) -> None:
     schema = {"oneOf": [{"const": 1}, {"type": "integer", "minimum": 1, "maximum": 1}]}
-    with pytest.raises(APIResponseValidationError) as caught:
-        road(tiny_random, response_format=schema_format(schema), num_retries=0)
-    assert caught.value.body == "1"
-    assert caught.value.model == f"llamacpp/{tiny_random}"
+    asked = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    for response in (asked, {"type": "json_object", "schema": schema}):
+        with pytest.raises(APIResponseValidationError) as caught:
+            road(tiny_random, response_format=response, num_retries=0)
+        assert caught.value.body == "1"
+        assert caught.value.model == f"llamacpp/{tiny_random}"
+
+
+def test_json_objects_by_a_schema(road: Road, scripted: Scripted) -> None:
+    schema = {"type": "object", "properties": {"b": {"const": 2}}, "required": ["b"]}
+    asked = {"type": "json_object", "schema": schema}
+    answer = road(scripted('{"a":1}'), response_format=asked, temperature=0)
+    assert json.loads(answer.text) == {"b": 2}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"response_format": {"type": "regex", "pattern": "^(ab|cd){3}!$"}},
+        {"response_format": {"type": "grammar", "grammar": 'root ::= ("ab" | "cd"){3} "!"'}},
+        {"grammar": '%llguidance {}\nstart: ("ab" | "cd"){3} "!"'},
+    ],
+)
+def test_forms_of_other_kinds(tiny_random: Path, asked: dict[str, Any]) -> None:
+    answer = _plain(tiny_random, temperature=1, **asked)
+    assert len(answer.text) == 7
+    assert answer.text.endswith("!")
+    assert first(answer).finish_reason == "stop"
+
+
+def test_schemas_within_a_grammar_in_lark(tiny_random: Path) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "format": "int64"}}}
+    grammar = f'%llguidance {{}}\nstart: "say " value\nvalue: %json {json.dumps(schema)}'
+    answer = _plain(tiny_random, grammar=grammar, seed=2, max_tokens=300)
+    assert json.loads(answer.text.removeprefix("say ")).keys() <= {"n"}
 
 
 @pytest.mark.parametrize(
@@ -396,9 +429,97 @@ def test_thinking_before_structured_output(scripted: Scripted) -> None:
     assert answer.text == '"yes"'
 
 
-def test_tools_and_a_form_at_once_are_refused(tiny_random: Path) -> None:
-    with pytest.raises(UnsupportedParamsError):
-        _plain(tiny_random, tools=TOOLS, response_format={"type": "json_object"})
+@pytest.mark.parametrize("thought", ["<think>\nhm\n</think>\n\n", "<think></think>", ""])
+def test_thinking_that_the_prompt_did_not_begin(scripted: Scripted, thought: str) -> None:
+    model = scripted(f'{thought}"yes"', chat_template=_THINKS)
+    answer = _plain(model, response_format=schema_format({"enum": ["yes", "no"]}), temperature=0)
+    assert answer.text == '"yes"'
+    assert (first(answer).message.reasoning_content or "") == ("hm" if "hm" in thought else "")
+
+
+def test_thinking_before_a_forced_call(scripted: Scripted) -> None:
+    model = scripted(f"<think>\nhm\n</think>\n{CALL}", chat_template=_THINKS)
+    forced: dict[str, Any] = {"tool_choice": "required", "parallel_tool_calls": False}
+    answer = _plain(model, tools=TOOLS, temperature=0, max_tokens=300, **forced)
+    assert first(answer).message.reasoning_content == "hm"
+    assert calls_of(answer) == [("get_weather", '{"city": "paris"}')]
+
+
+_FORMAT = {"type": "object", "properties": {"done": {"type": "boolean"}}, "required": ["done"]}
+
+
+@pytest.mark.parametrize(
+    "template", [CHAT_TEMPLATE, _LLAMA, _MISTRAL], ids=["hermes", "llama", "m"]
+)
+def test_a_call_or_an_answer_of_that_shape(road: Road, scripted: Scripted, template: str) -> None:
+    """As OpenAI takes tools and response_format together."""
+    asked: dict[str, Any] = {"tools": TOOLS, "response_format": schema_format(_FORMAT)}
+    answer = road(scripted('{"done": true}', chat_template=template), temperature=0, **asked)
+    assert json.loads(answer.text) == {"done": True}
+    assert first(answer).message.tool_calls is None
+    written = {
+        CHAT_TEMPLATE: CALL,
+        _LLAMA: '{"name": "get_weather", "parameters": {"city": "paris"}}',
+        _MISTRAL: '[TOOL_CALLS][{"name": "get_weather", "arguments": {"city": "paris"}}]',
+    }[template]
+    called = road(scripted(written, chat_template=template), temperature=0, **asked)
+    assert calls_of(called) == [("get_weather", '{"city": "paris"}')]
+    assert first(called).finish_reason == "tool_calls"
+    prose = _plain(
+        scripted("I would rather write prose.", chat_template=template),
+        max_tokens=400,
+        temperature=0,
+        **asked,
+    )
+    assert calls_of(prose) or json.loads(prose.text).keys() == {"done"}
+
+
+def test_only_a_call_or_only_an_answer(scripted: Scripted) -> None:
+    model, asked = scripted(CALL), {"tools": TOOLS, "response_format": schema_format(_FORMAT)}
+    none = _plain(model, tool_choice="none", temperature=0, **asked)
+    assert json.loads(none.text).keys() == {"done"}
+    one: dict[str, Any] = {"tool_choice": "required", "parallel_tool_calls": False}
+    required = _plain(scripted('{"done": true}'), temperature=0, max_tokens=400, **one, **asked)
+    assert calls_of(required)
+
+
+def test_a_grammar_beside_another_form_is_refused(tiny_random: Path) -> None:
+    for other in ({"tools": TOOLS}, {"response_format": {"type": "json_object"}}):
+        with pytest.raises(UnsupportedParamsError):
+            _plain(tiny_random, grammar='root ::= "a"', **other)
+
+
+def test_others_are_answered_while_a_grammar_is_compiled(
+    tiny_random: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiling has a thread of its own: it holds up neither the engine nor the event loop."""
+    begun, go_on = threading.Event(), threading.Event()
+    compile_ = compiler.compiled
+
+    def slow(grammar: str, tokens: Any) -> Any:
+        begun.set()
+        assert go_on.wait(20)
+        return compile_(grammar, tokens)
+
+    monkeypatch.setattr(compiler, "compiled", slow)
+
+    async def run() -> tuple[ChatCompletion, ChatCompletion]:
+        model = f"llamacpp/{tiny_random}"
+        held = asyncio.create_task(
+            llmroute.acompletion(model, ASK, response_format=schema_format({"enum": ["new"]}))
+        )
+        while not begun.is_set():
+            await asyncio.sleep(0.01)
+            assert not held.done(), held
+        free = await llmroute.acompletion(model, ASK, max_tokens=5)
+        assert not held.done()
+        go_on.set()
+        return free, await held
+
+    free, held = asyncio.run(run())
+    assert free.usage
+    assert free.usage.completion_tokens == 5
+    assert held.text == '"new"'
 
 
 def test_nothing_of_it_kills_the_process_or_writes_to_it(tiny_random: Path) -> None:
@@ -418,7 +539,11 @@ def test_nothing_of_it_kills_the_process_or_writes_to_it(tiny_random: Path) -> N
         ask(response_format=schema({{"type": "string", "pattern": "^\\\\w+$"}}))
         ask(response_format=schema({{"properties": {{'a"b': {{"type": "integer"}}}}}}))
         ask(response_format=schema({{"enum": []}}))
-        ask(response_format=schema({{"type": "string", "minLength": 100000}}))
+        ask(response_format=schema({{"type": "string", "minLength": 10**12}}))
+        chain = {{f"a{{n}}": {{"items": {{"$ref": f"#/$defs/a{{n + 1}}"}}}} for n in range(1900)}}
+        ask(response_format=schema({{"$ref": "#/$defs/a0", "$defs": {{**chain, "a1900": {{}}}}}}))
+        ask(grammar="%llguidance {{}}\\nstart: a0\\n" + "".join(
+            f'a{{n}}: "x" a{{n + 1}}\\n' for n in range(9000)) + 'a9000: "x"')
         ask()
         llmroute.unload()
     """
@@ -432,6 +557,6 @@ def test_nothing_of_it_kills_the_process_or_writes_to_it(tiny_random: Path) -> N
     )
     assert done.returncode == 0, done.stderr
     refused = ["BadRequestError"]
-    expected = [*refused * 3, "answered", "answered", *refused * 2, "answered"]
+    expected = [*refused * 3, "answered", "answered", *refused * 4, "answered"]
     assert done.stdout.split() == expected
     assert done.stderr == ""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import random
 from typing import Any
 
 import pytest
-from grammar_check import allows, random_text
-from taken_apart import read
+from grammar_check import allows
 
+from llmroute.engine.grammar.lark import Lark
 from llmroute.engine.tools.definitions import Tools
 from llmroute.engine.tools.families import FAMILIES, GENERIC
 from llmroute.engine.tools.families.qwen_coder import QWEN_CODER
@@ -28,26 +27,9 @@ TOOLS = [tool("get_weather", CITY), tool("now")]
 FORCED = (GENERIC, *FAMILIES)
 
 
-@pytest.mark.native
-@pytest.mark.parametrize(
-    "family",
-    [family for family in FORCED if family.syntax.pairs is None],
-    ids=lambda family: family.name,
-)
-def test_forced_calls_are_what_the_parser_reads(family: Family) -> None:
-    tools = Tools.parse({"tools": TOOLS, "tool_choice": "required"})
-    assert tools is not None
-    grammar = calls_grammar(family, tools.parameters, parallel=True)
-    chance = random.Random(1)
-    for _ in range(4):
-        text = random_text(grammar, chance)
-        assert text is not None
-        result = read(family, [text])
-        assert result.content == ""
-        assert result.complete
-        assert result.calls
-        for name, arguments in result.calls:
-            assert json.loads(arguments).keys() == ({"city"} if name == "get_weather" else set())
+def _grammar(family: Family, parameters: Any, *, parallel: bool) -> str:
+    lark = Lark()
+    return lark.finish(calls_grammar(lark, family.syntax, parameters, parallel=parallel))
 
 
 PLACE = {
@@ -65,7 +47,7 @@ PLACE = {
 @pytest.mark.parametrize("family", FORCED, ids=lambda family: family.name)
 def test_forced_calls_are_in_the_family_s_own_syntax(family: Family) -> None:
     parameters = {"get_weather": PLACE, "now": {"type": "object", "additionalProperties": False}}
-    grammar = calls_grammar(family, parameters, parallel=True)
+    grammar = _grammar(family, parameters, parallel=True)
 
     def is_allowed(*calls: tuple[str, Any]) -> bool:
         return allows(grammar, family.syntax.written(calls))
@@ -81,7 +63,7 @@ def test_forced_calls_are_in_the_family_s_own_syntax(family: Family) -> None:
     assert not is_allowed(("later", {}))
     several = family.syntax.between is not None
     assert is_allowed(("now", {}), ("now", {})) is several
-    one = calls_grammar(family, parameters, parallel=False)
+    one = _grammar(family, parameters, parallel=False)
     assert not allows(one, family.syntax.written([("now", {})] * 2))
 
 
@@ -149,10 +131,3 @@ def test_told_shows_the_tools_and_the_family_s_own_syntax(family: Family, exampl
 def test_other_kinds_of_tools_are_refused() -> None:
     with pytest.raises(UnsupportedParamsError):
         Tools.parse({"tools": [{"type": "web_search"}]})
-
-
-def test_a_schema_that_is_not_taken_is_named_with_its_function() -> None:
-    with pytest.raises(BadRequestError) as caught:
-        calls_grammar(GENERIC, {"f": {"properties": {"a": {"not": {}}}}}, parallel=True)
-    assert "#/properties/a of f's parameters" in caught.value.message
-    assert caught.value.param == "tools"

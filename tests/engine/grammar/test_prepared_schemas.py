@@ -1,4 +1,4 @@
-"""JSON Schema as grammar: asked of llama.cpp itself, on a vocabulary of bytes."""
+"""JSON schemas as grammars, asked of llguidance on a vocabulary of bytes."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import json
 import random
 import re
 import string
-import subprocess
-import sys
 from typing import Any
 
 import pytest
-from grammar_check import Grammar, allows, random_text
+from grammar_check import allowed, allows, matcher, random_text, schema_grammar
 from hypothesis import given, settings, strategies as st
 from jsonschema import Draft202012Validator
 
-from llmroute.engine.grammar.gbnf import MAX_REPEATS
-from llmroute.engine.grammar.json_schema import json_grammar, json_object_grammar
-from llmroute.errors import BadRequestError
+from llmroute.engine.grammar.compiling import check
+from llmroute.json_schemas.refusal import GrammarError
 
 pytestmark = pytest.mark.native
 
@@ -132,8 +129,8 @@ CASES: list[tuple[Any, list[Any], list[Any]]] = [
     ({"format": "hostname"}, ["a-b.example.org"], ["-a.org", ".org"]),
     ({"format": "ipv4"}, ["255.10.0.1"], ["256.0.0.1", "1.2.3"]),
     ({"format": "ipv6"}, ["1:2:3:4:5:6:7:abcd"], ["1:2"]),
-    ({"format": "uri"}, ["https://example.org:8080/a/b"], ["example.org", "ftp://example.org"]),
-    ({"type": "string", "maxLength": MAX_REPEATS}, ["x" * MAX_REPEATS], ["x" * (MAX_REPEATS + 1)]),
+    ({"format": "uri"}, ["https://example.org:8080/a?b=c#d", "ftp://x.org"], ["x.org", "//"]),
+    ({"type": "string", "maxLength": 10_000}, ["x" * 10_000], ["x" * (10_000 + 1)]),
 ]
 _SPELLINGS = [{}, {"separators": (",", ":")}, {"indent": 2}]
 
@@ -146,7 +143,7 @@ def _name(case: Any) -> str:
 def test_the_grammar_takes_what_is_valid_and_nothing_else(
     schema: Any, valid: list[Any], invalid: list[Any]
 ) -> None:
-    grammar = json_grammar(schema)
+    grammar = schema_grammar(schema)
     checker = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
     for value in valid:
         checker.validate(value)
@@ -158,7 +155,7 @@ def test_the_grammar_takes_what_is_valid_and_nothing_else(
 
 @pytest.mark.parametrize("schema", [case[0] for case in CASES], ids=_name)
 def test_whatever_is_written_by_the_grammar_is_valid(schema: Any) -> None:
-    grammar = json_grammar(schema)
+    grammar = schema_grammar(schema)
     chance = random.Random(json.dumps(schema))
     checker = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
     for _ in range(5):
@@ -167,9 +164,11 @@ def test_whatever_is_written_by_the_grammar_is_valid(schema: Any) -> None:
             checker.validate(json.loads(text))
 
 
+# A character 127 is written as an escape only.
+_TEXTS = st.text(st.characters(exclude_characters="\x7f", codec="utf-8"), max_size=6)
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**17), 10**17) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | _TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXTS, inner),
     max_leaves=6,
 )
 
@@ -178,25 +177,25 @@ _JSON = st.recursive(
 @given(_JSON)
 def test_any_value_can_be_a_constant_and_any_value(value: Any) -> None:
     text = json.dumps(value, ensure_ascii=False)
-    assert allows(json_grammar({"const": value}), text)
-    assert allows(json_grammar({"enum": [value, "another"]}), text)
-    assert allows(json_grammar(True), text)
+    assert allows(schema_grammar({"const": value}), text)
+    assert allows(schema_grammar({"enum": [value, "another"]}), text)
+    assert allows(schema_grammar(True), text)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.dictionaries(st.text(max_size=6), st.integers(0, 9), max_size=6), st.data())
+@given(st.dictionaries(_TEXTS, st.integers(0, 9), max_size=6), st.data())
 def test_any_names_of_properties(members: dict[str, int], data: st.DataObject) -> None:
     names = list(members)
     required = data.draw(st.lists(st.sampled_from(names), unique=True)) if names else []
     shown = [name for name in names if name in required or data.draw(st.booleans())]
     schema = {"properties": {name: {"type": "integer"} for name in names}, "required": required}
-    grammar = json_grammar({"type": "object", "additionalProperties": {"const": "extra"}} | schema)
+    grammar = schema_grammar(
+        {"type": "object", "additionalProperties": {"const": "extra"}} | schema
+    )
     value: dict[str, Any] = {name: members[name] for name in shown}
     assert allows(grammar, json.dumps(value, ensure_ascii=False))
-    other = data.draw(st.text(max_size=6).filter(lambda text: text not in names))
-    fits = not any(c < " " and c not in "\b\f\n\r\t" for c in other)
-    text = json.dumps(value | {other: "extra"}, ensure_ascii=False)
-    assert allows(grammar, text) == fits
+    other = data.draw(_TEXTS.filter(lambda text: text not in names))
+    assert allows(grammar, json.dumps(value | {other: "extra"}, ensure_ascii=False))
     for name in required:
         less = {key: item for key, item in value.items() if key != name}
         assert not allows(grammar, json.dumps(less, ensure_ascii=False))
@@ -206,7 +205,7 @@ def test_any_names_of_properties(members: dict[str, int], data: st.DataObject) -
 @given(st.integers(-2000, 2000), st.integers(0, 3000), st.integers(-3000, 6000))
 def test_integers_within_bounds_exactly(low: int, span: int, value: int) -> None:
     schema = {"type": "integer", "minimum": low, "maximum": low + span}
-    grammar = json_grammar(schema)
+    grammar = schema_grammar(schema)
     for number in (value, low, low - 1, low + span, low + span + 1):
         assert allows(grammar, str(number)) == (low <= number <= low + span)
 
@@ -214,7 +213,7 @@ def test_integers_within_bounds_exactly(low: int, span: int, value: int) -> None
 @settings(max_examples=150, deadline=None)
 @given(
     st.integers(-20, 20),
-    st.integers(0, 20),
+    st.integers(1, 20),
     st.booleans(),
     st.booleans(),
     st.integers(-40_000, 40_000).map(lambda thousandths: thousandths / 1000),
@@ -224,17 +223,13 @@ def test_numbers_within_bounds(low: int, span: int, above: bool, below: bool, va
     lower = {"exclusiveMinimum" if above else "minimum": low}
     upper = {"exclusiveMaximum" if below else "maximum": high}
     fits = (low < value if above else low <= value) and (value < high if below else value <= high)
-    if span == 0 and (above or below):
-        with pytest.raises(BadRequestError):
-            json_grammar({"type": "number"} | lower | upper)
-        return
-    assert allows(json_grammar({"type": "number"} | lower | upper), repr(value)) == fits
+    assert allows(schema_grammar({"type": "number"} | lower | upper), repr(value)) == fits
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.text(max_size=12), st.integers(0, 6), st.integers(0, 6))
+@given(_TEXTS, st.integers(0, 6), st.integers(0, 6))
 def test_strings_by_their_length(text: str, low: int, span: int) -> None:
-    grammar = json_grammar({"type": "string", "minLength": low, "maxLength": low + span})
+    grammar = schema_grammar({"type": "string", "minLength": low, "maxLength": low + span})
     fits = low <= len(text) <= low + span
     assert allows(grammar, json.dumps(text, ensure_ascii=False)) == fits
     if all(ord(character) < 0x10000 for character in text):
@@ -260,7 +255,7 @@ _PATTERNS = [
 def test_patterns_mean_what_python_means(pattern: str, data: st.DataObject) -> None:
     letters = st.text(st.sampled_from('abcdxyz0123@.-com+$()[]^"\\é🙂'), max_size=8)
     text = data.draw(st.from_regex(pattern, alphabet=string.printable[:95]) | letters)
-    grammar = json_grammar({"type": "string", "pattern": pattern})
+    grammar = schema_grammar({"type": "string", "pattern": pattern})
     found = re.search(
         pattern.replace("$|", "\\Z|").removesuffix("$") + ("\\Z" if pattern.endswith("$") else ""),
         text,
@@ -269,7 +264,7 @@ def test_patterns_mean_what_python_means(pattern: str, data: st.DataObject) -> N
 
 
 def test_json_objects() -> None:
-    grammar = json_object_grammar()
+    grammar = schema_grammar({"type": "object"})
     for text in ("{}", '{ "a": [1, {"b": null}] }', '{\n  "a": "\\u00e9\\n"\n}'):
         assert allows(grammar, text)
     bad = ["[]", "1", "", "{", '{"a":1,}', '{"a":"\n"}', '{"a":"\x00"}', "{}  ", '{"a":"\\ud83d"}']
@@ -277,157 +272,166 @@ def test_json_objects() -> None:
         assert not allows(grammar, text)
 
 
+def test_properties_come_in_the_order_of_the_schema() -> None:
+    base = {"type": "object", "properties": {"first": {"type": "null"}}}
+    schema = {"allOf": [{"$ref": "#/$defs/base"}], "properties": {"own": {"type": "null"}}}
+    grammar = schema_grammar({**schema, "$defs": {"base": base}})
+    assert allows(grammar, '{"first": null, "own": null}')
+    assert not allows(grammar, '{"own": null, "first": null}')
+    swapped = {"properties": schema["properties"], "allOf": schema["allOf"]}
+    grammar = schema_grammar({**swapped, "$defs": {"base": base}})
+    assert allows(grammar, '{"own": null, "first": null}')
+
+
+@pytest.mark.parametrize(
+    ("schema", "valid", "invalid"),
+    [
+        # An object is closed over all that lists its properties, and open where any part says so.
+        (ALL_OF, [{"a": None, "b": None}], [{"a": None, "b": None, "c": 1}]),
+        (
+            {"properties": {"a": {}}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
+            [{"a": 1}, {"b": 1}],
+            [{}, {"c": 1}],
+        ),
+        (
+            {
+                "properties": {"kind": {"const": "x"}},
+                "anyOf": [{"properties": {"one": {}}}, {"properties": {"two": {}}}],
+            },
+            [{"kind": "x", "one": 1}, {"two": 2}],
+            [{"one": 1, "two": 2}, {"three": 3}],
+        ),
+        (
+            {"allOf": [{"properties": {"a": {}}}, {"additionalProperties": {"type": "integer"}}]},
+            [{"a": 1, "b": 2}],
+            [{"a": 1, "b": "x"}],
+        ),
+        (
+            {"allOf": [{"properties": {"a": {}}}], "unevaluatedProperties": False},
+            [{"a": 1}],
+            [{"b": 1}],
+        ),
+        ({"properties": {"a": {}}, "required": ["b"]}, [{"a": 1, "b": 2}, {"b": 1}], [{"a": 1}]),
+        ({"patternProperties": {"^x": {"type": "null"}}}, [{"x1": None}], [{"y": None}]),
+        (
+            {"propertyNames": {"enum": ["a", "b"]}, "additionalProperties": {"type": "null"}},
+            [{"a": None}, {}],
+            [{"c": None}, {"a": 1}],
+        ),
+    ],
+)
+def test_objects_have_the_properties_that_are_listed(
+    schema: Any, valid: list[Any], invalid: list[Any]
+) -> None:
+    grammar = schema_grammar({"type": "object", **schema})
+    assert all(allows(grammar, json.dumps(value)) for value in valid)
+    assert not any(allows(grammar, json.dumps(value)) for value in invalid)
+
+
 _LOOP = {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}
 _ENDLESS = {"properties": {"a": {"$ref": "#"}}, "required": ["a"]}
 _DEEP: Any = {}
-for _ in range(5000):
+for _ in range(900):
     _DEEP = {"items": _DEEP}
+
+
+def chained(length: int, link: Any) -> Any:
+    """Definitions each of which leads to the next; `link` makes one, given the next one's name."""
+    definitions = {f"a{n}": link({"$ref": f"#/$defs/a{n + 1}"}) for n in range(length)}
+    return {"$defs": {**definitions, f"a{length}": {"type": "null"}}, "$ref": "#/$defs/a0"}
+
 
 # A schema, where it goes wrong, and a word of why.
 REFUSED: list[tuple[Any, str, str]] = [
-    ({"not": {}}, "#", "not"),
-    ({"properties": {"a/b": {"items": {"multipleOf": 2}}}}, "#/properties/a/b/items", "multipleOf"),
-    ({"type": "array", "uniqueItems": True}, "#", "uniqueItems"),
-    ({"patternProperties": {"x": {}}}, "#", "patternProperties"),
-    ({"if": {}, "then": {}}, "#", "if"),
-    ({"type": "text"}, "#", "text"),
+    ({"type": "text"}, "#", "type"),
     ({"type": []}, "#", "type"),
     ({"type": None}, "#", "type"),
     ({"type": ["string", 1]}, "#", "type"),
     ({"enum": []}, "#", "enum"),
     ({"enum": "abc"}, "#", "enum"),
-    ({"enum": ["a"], "type": "integer"}, "#", "enum"),
-    ({"enum": ["a"], "minLength": 3}, "#", "minLength"),
-    ({"const": 1, "type": "string"}, "#", "type"),
+    ({"enum": ["a"], "type": "integer"}, "", "incompatible"),
+    ({"enum": ["a"], "minLength": 3}, "", ""),
+    ({"const": 1, "type": "string"}, "", "incompatible"),
     ({"const": "\ud800"}, "#", "Unicode"),
     ({"properties": {"\ud800": {}}}, "#", "Unicode"),
     ({"const": float("nan")}, "", "JSON"),
     ({"const": {1, 2}}, "", "JSON"),
+    ({"const": 2**60}, "#", "const"),
     ({"anyOf": []}, "#", "anyOf"),
     ({"anyOf": [{"type": "null"}, {"$ref": "#/nowhere"}]}, "#/anyOf/1", "nowhere"),
-    ({"anyOf": [{}], "type": "object"}, "#", "type"),
-    ({"allOf": [{"type": "string"}, {"type": "null"}]}, "#", "allOf"),
-    ({"allOf": [{"properties": _AB}, {"properties": {"a": {}}}]}, "#", "'a'"),
+    ({"anyOf": [{"type": "null"}, {"$ref": "#/anyOf/" + "9" * 5000}]}, "#/anyOf/1", "nowhere"),
+    ({"allOf": [{"type": "string"}, {"type": "null"}]}, "", "incompatible"),
     (_LOOP, "", "itself"),
-    (_LOOP | {"allOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]}, "#", "together"),
     ({"$ref": "#"}, "", "itself"),
     ({"$ref": "https://example.org/schema.json"}, "#", "$ref"),
     ({"$ref": "file:///etc/passwd"}, "#", "$ref"),
     ({"$ref": "other.json#/a"}, "#", "$ref"),
     ({"$ref": 3}, "#", "$ref"),
     (_ENDLESS, "", "itself"),
-    ({"anyOf": [{"$ref": "#"}, {"type": "null"}]}, "", "itself"),
     ({"type": "array", "items": {"$ref": "#"}, "minItems": 1}, "", "itself"),
-    ({"type": "string", "minLength": 100_000}, "#", "10,000"),
-    ({"type": "string", "minLength": 10**30}, "#", "10,000"),
+    ({"type": "string", "minLength": 10**30}, "#", "minLength"),
     ({"type": "string", "minLength": 1e400}, "", "JSON"),
-    ({"type": "string", "minLength": 5, "maxLength": 4}, "#", "minLength"),
+    ({"type": "string", "minLength": 5, "maxLength": 4}, "", "minLength"),
     ({"type": "string", "minLength": -1}, "#", "minLength"),
     ({"type": "string", "minLength": 1.5}, "#", "minLength"),
     ({"type": "string", "minLength": True}, "#", "minLength"),
-    ({"type": "array", "minItems": 100_000}, "#", "10,000"),
-    ({"type": "array", "items": False, "minItems": 1}, "#", "minItems"),
-    ({"type": "array", "items": [{}]}, "#", "prefixItems"),
-    ({"type": "integer", "minimum": 5, "maximum": 4}, "#", "no integer"),
+    ({"type": "array", "items": False, "minItems": 1}, "", ""),
+    ({"type": "integer", "minimum": 5, "maximum": 4}, "", ""),
     ({"type": "integer", "minimum": 10**30}, "#", "no integer"),
+    ({"type": "integer", "minimum": 10**4000}, "#", "minimum"),
     ({"type": "integer", "minimum": "1"}, "#", "minimum"),
-    ({"type": "integer", "minimum": 1, "exclusiveMinimum": True}, "#", "exclusiveMinimum"),
-    ({"type": "number", "minimum": 0.5}, "#", "whole"),
-    ({"type": "number", "exclusiveMaximum": 10**12}, "#", "exclusive"),
-    ({"type": "string", "format": "iri"}, "#", "iri"),
+    ({"type": "integer", "multipleOf": 0}, "#", "multipleOf"),
     ({"type": "string", "format": ["date"]}, "#", "format"),
-    ({"type": "string", "pattern": "a", "format": "date"}, "#", "format"),
-    ({"type": "string", "pattern": "a", "maxLength": 3}, "#", "maxLength"),
     ({"type": "string", "pattern": 3}, "#", "pattern"),
     ({"type": "object", "required": "a"}, "#", "required"),
     ({"type": "object", "properties": []}, "#", "properties"),
-    ({"additionalProperties": False, "required": ["a"]}, "#/properties/a", "false"),
+    ({"additionalProperties": False, "required": ["a"]}, "", ""),
     ({"properties": {f"p{n}": {} for n in range(5000)}}, "#", "properties"),
-    ({"enum": [f"{n}" * 1000 for n in range(180)], "title": "t"}, "", "200,000"),
-    ({"description": "x" * 300_000}, "", "200,000"),
-    (_DEEP, "", ""),
-    ({"items": {"items": {"$ref": "#/items"}}, "anyOf": [{}]}, "#", "anyOf"),
+    ({"description": "x" * 1_100_000}, "", "1,000,000"),
+    (_DEEP, "#", "nested"),
+    (chained(1500, lambda next: {"type": "array", "items": next}), "", "definition"),
+    (chained(700, lambda next: {"anyOf": [next, {"type": "null"}]}), "", "definition"),
+    (chained(400, lambda next: {"allOf": [next, {"type": "null"}]}), "", "definition"),
     ([], "#", "object"),
-    (False, "#", "false"),
+    (False, "", "match"),
+    ({"not": {}}, "", "match"),
     *(
         ({"type": "string", "pattern": pattern}, "#", "pattern")
         for pattern in [
-            "(?=a)b", "(?<!a)b", "(?<n>a)", "(?P<n>a)", "(?i)a", "(a)\\1", "\\bword\\b", "\\p{L}",
-            "a**", "a{2}{3}", "*a", "a{3,2}", "a{,3}", "a{x}", "a{99999999}", "(a", "a)", "[a",
-            "[]", "[z-a]", "[\\d-z]", "a^b", "a$b", "(a$)", "\\", "\\x4", "\\ug000", "[[:a:]]",
-            "\\A", "(" * 100 + ")" * 100, "x" * 5000,
+            "a(?=b)", "(?!a)b|c", "(?<!a)b", "(?i)a", "(a)\\1", "\\bword", "a**", "a{2}{3}", "*a",
+            "a{3,2}", "a{99999999}", "(a", "a)", "[a", "[]", "[z-a]", "a^b", "a$b", "\\", "\\x4",
+            "\\ug000", "\\A", "(" * 100 + ")" * 100, "x" * 6000, "\\ud800",
         ]
     ),
-    ({"type": "string", "pattern": "(a*)*"}, "", "empty"),
-    ({"type": "string", "pattern": "(a?){60}" * 30}, "", "empty"),
-    ({"type": "string", "pattern": "((a{0,50}){0,50}){0,50}b"}, "", "empty"),
-    ({"type": "string", "pattern": "^" + "a?" * 900}, "", "optional"),
-    ({"type": "string", "pattern": "^" + "(a?|b?|c?)" * 30}, "", "optional"),
-    ({"properties": {"x" * 9000: {}}, "additionalProperties": {"const": 1}}, "", "200,000"),
-    ({"type": "string", "pattern": "[\\x00-\\x01]"}, "#", "control"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("schema", "path", "word"), REFUSED, ids=_name)
 def test_what_cannot_be_held_to_is_refused(schema: Any, path: str, word: str) -> None:
-    with pytest.raises(BadRequestError) as caught:
-        json_grammar(schema, param="response_format")
-    assert word in caught.value.message
-    assert f" at {path}." in caught.value.message or not path
-    assert caught.value.param == "response_format"
+    with pytest.raises(GrammarError) as caught:
+        check(schema_grammar(schema))
+    assert word in str(caught.value)
+    assert len(str(caught.value)) < 500
+    if path:
+        assert (caught.value.path or "").startswith(path[:100])
 
 
 def test_large_schemas_are_borne() -> None:
-    wide = {"properties": {f"property_{n}": {"type": "integer"} for n in range(400)}}
+    wide = {"properties": {f"property_{n}": {"type": "integer"} for n in range(900)}}
     for schema in (
         wide,
-        {"enum": [f"value {n}" for n in range(5000)]},
+        {"enum": [f"value {n}" for n in range(9000)]},
         {"type": "array", "items": wide, "minItems": 500},
-        {"type": "string", "minLength": 9_999, "maxLength": 10_000},
+        {"type": "string", "minLength": 9_999, "maxLength": 10**9},
         {"type": "string", "pattern": "^(((a{99}){99}){99}){99}$"},
         {"type": "string", "pattern": "^(((a{0,99}b){0,99}c){0,99}d){0,99}$"},
+        {"type": "string", "pattern": "^(a?){1000}$"},
         {"anyOf": [{"properties": {"same": {"const": n}}} for n in range(1000)]},
         {"type": "string", "pattern": "(a|b)*c" * 100},
+        {"properties": {"x" * 190_000: {}}, "additionalProperties": True},
+        {"type": "integer", "multipleOf": 10**9 + 7},
     ):
-        state = Grammar(json_grammar(schema))
-        assert len(state.allowed()) >= 1
-    assert allows(json_grammar(wide), json.dumps({"property_7": 1, "property_399": 2}))
-
-
-_CRASHES_ELSEWHERE = [
-    {"type": "string", "pattern": "^\\w+$"},
-    {"type": "object", "properties": {'a"b': {"type": "integer"}}},
-    {"enum": []},
-    {"type": "string", "minLength": 100_000},
-    {"type": "string", "pattern": "(?=a)b"},
-    {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}},
-    {"not": {"type": "string"}},
-    {"type": "nonsense"},
-]
-
-
-def test_schemas_that_kill_others_do_not_kill_the_process() -> None:
-    code = """if True:
-        import json, sys
-        from grammar_check import Grammar
-        from llmroute.engine.grammar.json_schema import json_grammar
-        from llmroute.errors import BadRequestError
-        for schema in json.load(sys.stdin):
-            try:
-                Grammar(json_grammar(schema)).allowed()
-                print("taken")
-            except BadRequestError:
-                print("refused")
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        input=json.dumps(_CRASHES_ELSEWHERE),
-        env={"PYTHONPATH": ":".join(filter(None, sys.path))},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["taken"] * 2 + ["refused"] * 6
-    assert done.stderr == ""
+        grammar = schema_grammar(schema)
+        check(grammar)
+        assert allowed(matcher(grammar))
+    assert allows(schema_grammar(wide), json.dumps({"property_7": 1, "property_399": 2}))
