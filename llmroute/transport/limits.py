@@ -76,7 +76,12 @@ class Limits:
     def progressed(self) -> None:
         """Notes that a piece of the answer that says something has come."""
         self.phase = "idle"
-        self.wait_deadline = self.deadline_for("idle")
+        seconds, latest = self.idle, self.deadline
+        if seconds is not None:  # as `deadline_for`, without a call for every chunk
+            until = time.monotonic() + seconds
+            if latest is None or until < latest:
+                latest = until
+        self.wait_deadline = latest
 
     def finish_within(self, seconds: float) -> None:
         """Leaves at most `seconds` for all that is still to be waited for."""

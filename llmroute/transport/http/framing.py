@@ -10,6 +10,8 @@ MAX_LINE_BYTES = 16 * 1024
 MAX_TRAILER_LINES = 100
 
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_SIZE_LINE = re.compile(rb"([1-9A-Fa-f][0-9A-Fa-f]{0,5})\r\n").match
+"""The plain size line of a chunk that is not the last one."""
 
 
 class BrokenAnswerError(Exception):
@@ -87,6 +89,11 @@ class Chunked:
 
     def feed(self, data: bytes) -> bytes:
         """See `Framing`."""
+        if not (self._held or self._left or self._in_chunk) and self._trailers < 0:
+            # One whole chunk, as servers send each event of a stream.
+            line = _SIZE_LINE(data)
+            if line and data.endswith(b"\r\n") and len(data) == line.end() + int(line[1], 16) + 2:
+                return data[line.end() : -2]
         if self._held:
             data, self._held = self._held + data, b""
         pieces: list[bytes] = []

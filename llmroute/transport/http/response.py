@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import threading
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ...errors import APIError, APIResponseValidationError, LLMRouteError
 from .body import DamagedBodyError, Unpacker, unpacker
@@ -28,17 +28,22 @@ _ERROR_SLICE_BYTES = 64
 class OneReader:
     """A body goes to one reader at a time; use it in a `with` block around each reading."""
 
-    __slots__ = ("_lock",)
+    __slots__ = ("lock",)
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
+        """Held while somebody reads."""
+
+    def refuse(self) -> NoReturn:
+        """Raises `LLMRouteError`: somebody else holds the lock."""
+        raise LLMRouteError(
+            "This answer is being read by another thread or task. One reader must take all of "
+            "it; pass the pieces on from there."
+        )
 
     def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
-            raise LLMRouteError(
-                "This answer is being read by another thread or task. One reader must take all of "
-                "it; pass the pieces on from there."
-            )
+        if not self.lock.acquire(blocking=False):
+            self.refuse()
 
     def __exit__(
         self,
@@ -46,7 +51,7 @@ class OneReader:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._lock.release()
+        self.lock.release()
 
 
 class _Unpacking:
@@ -159,8 +164,14 @@ class HTTPResponse(_Head):
         return self
 
     def __next__(self) -> bytes:
-        with self._reader:
-            piece = self._piece()
+        # As `with self._reader`, without two calls for each piece of a stream.
+        lock = self._reader.lock
+        if not lock.acquire(False):
+            self._reader.refuse()
+        try:
+            piece = self._piece() if self._encoding else self._raw()
+        finally:
+            lock.release()
         if piece is None:
             raise StopIteration
         return piece
@@ -230,8 +241,14 @@ class AsyncHTTPResponse(_Head):
         return self
 
     async def __anext__(self) -> bytes:
-        with self._reader:
-            piece = await self._piece()
+        # As `with self._reader`, without two calls for each piece of a stream.
+        lock = self._reader.lock
+        if not lock.acquire(False):
+            self._reader.refuse()
+        try:
+            piece = await (self._piece() if self._encoding else self._raw())
+        finally:
+            lock.release()
         if piece is None:
             raise StopAsyncIteration
         return piece

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -39,9 +40,13 @@ class Readiness:
 
     def wait(self, deadline: float | None) -> None:
         """Waits until it can. Raises `TimeoutError` at the deadline."""
+        milliseconds: float | None = None
         while True:
-            seconds = timeout(deadline)
-            if self._poll.poll(None if seconds is None else seconds * 1000):
+            if deadline is not None:
+                milliseconds = min(deadline - time.monotonic(), _LONGEST_WAIT) * 1000
+                if milliseconds <= 0:
+                    raise TimeoutError
+            if self._poll.poll(milliseconds):
                 return
 
     def now(self) -> bool:

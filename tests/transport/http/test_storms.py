@@ -93,7 +93,7 @@ def test_second_thread_that_reads_is_told_and_disturbs_nobody(reading: str) -> N
         response = transport.open(post(server.url), Limits.begin(TimeLimits()))
         assert next(response) == b"x"
         first = thread.submit(response.read if reading == "whole" else response.__next__)
-        while not response._reader._lock.locked():
+        while not response._reader.lock.locked():
             time.sleep(0.001)
         for use in (response.__next__, response.read, response.read_error):
             with pytest.raises(LLMRouteError, match="being read by another thread or task"):
