@@ -19,7 +19,7 @@ from .drafts.drafts import Drafts
 from .drafts.loader import load_drafts
 from .gguf.check import read_header
 from .interrupt import Interrupt
-from .job import Job, as_ours
+from .job import EngineJob, as_ours
 from .memory import window as context_size
 from .memory.limit import Limit, check_allowed, memory_limit, needed_bytes
 from .memory.parallel import choose_parallel
@@ -63,10 +63,10 @@ class Engine:
         self._idle = False
         self._idle_seconds = idle_seconds(options)
         self._interrupt = Interrupt()
-        self._arrived: deque[Job] = deque()
-        self._rendering: set[Job] = set()
+        self._arrived: deque[EngineJob] = deque()
+        self._rendering: set[EngineJob] = set()
         """Chats that are being rendered, each on a thread of its own."""
-        self._ready: deque[Job] = deque()
+        self._ready: deque[EngineJob] = deque()
         self._tasks: deque[tuple[Task[Any], Future[Any]]] = deque()
         self._scheduler: Scheduler | VectorScheduler | None = None
         # Reentrant: a stream may be garbage-collected, and so cancelled, anywhere.
@@ -100,7 +100,7 @@ class Engine:
             jobs += [choice.job for choice in [*self._scheduler.waiting]]
         return sum(not job.cancelled for job in jobs)
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: EngineJob) -> None:
         """Hand a job over.
 
         Raises `RateLimitError` when too many answers wait, and when closed what it closed with.
@@ -132,7 +132,7 @@ class Engine:
             self._news.notify()
         return future.result()
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: EngineJob) -> None:
         """Nobody wants this job's result any more: free its sequence within one step."""
         self._interrupt.cancel(job)
 
@@ -271,7 +271,7 @@ class Engine:
     def _news_came(self) -> bool:
         return bool(self._arrived or self._ready or self._tasks or self._closing)
 
-    def _receive(self, job: Job, scheduler: Scheduler | VectorScheduler) -> None:
+    def _receive(self, job: EngineJob, scheduler: Scheduler | VectorScheduler) -> None:
         """Have a chat rendered on a thread of its own, as its template is a stranger's program;
         other jobs are ready as they come."""
         render = scheduler.rendering(job)
@@ -284,7 +284,7 @@ class Engine:
         name = f"llmroute-render-{self.path.name}"
         threading.Thread(target=self._render, args=(job, render), name=name, daemon=True).start()
 
-    def _render(self, job: Job, render: Callable[[], None]) -> None:
+    def _render(self, job: EngineJob, render: Callable[[], None]) -> None:
         """On a thread of its own."""
         try:
             render()
@@ -295,7 +295,7 @@ class Engine:
             self._ready.append(job)
             self._news.notify()
 
-    def _begin(self, job: Job, scheduler: Scheduler | VectorScheduler) -> None:
+    def _begin(self, job: EngineJob, scheduler: Scheduler | VectorScheduler) -> None:
         """Let the first of the ready jobs wait for its turn."""
         prepared: list[Any] = []
         try:

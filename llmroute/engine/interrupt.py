@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from . import native
 
 if TYPE_CHECKING:
-    from .job import Job
+    from .job import EngineJob
 
 
 class Interrupt:
@@ -22,7 +22,7 @@ class Interrupt:
     def __init__(self) -> None:
         # Reentrant: a stream may be garbage-collected, and so cancelled, anywhere.
         self._lock = threading.RLock()
-        self._decoding: Collection[Job] = ()
+        self._decoding: Collection[EngineJob] = ()
         self._stopped = False
         self._flag: native.Flag | None = None
 
@@ -32,7 +32,7 @@ class Interrupt:
             self._flag = flag
             self._update()
 
-    def begin(self, jobs: Collection[Job]) -> None:
+    def begin(self, jobs: Collection[EngineJob]) -> None:
         """A decode for these jobs starts."""
         with self._lock:
             self._decoding = jobs
@@ -43,7 +43,7 @@ class Interrupt:
         with self._lock:
             self._decoding = ()
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: EngineJob) -> None:
         """Nobody wants this job's result any more. From any thread, any number of times."""
         with self._lock:
             job.cancelled = True

@@ -24,7 +24,7 @@ Item: TypeAlias = LocalEvent | LLMRouteError | None
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
-class Job:
+class EngineJob:
     """One call. Made by the caller's thread, worked on by the engine's."""
 
     call: LocalCall
@@ -126,7 +126,7 @@ class Block(NamedTuple):
 class Choice:
     """One answer being generated: a sequence of llama.cpp while it is active."""
 
-    job: Job
+    job: EngineJob
     prompt: Prompt
     chain: SamplerChain
     answer: Answer

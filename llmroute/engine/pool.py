@@ -17,7 +17,7 @@ from . import extra as extra  # first of the engine's modules
 from .engine import Engine, renew_locks
 from .gguf.check import read_header
 from .gguf.files import find_model, registered_options
-from .job import Job
+from .job import EngineJob
 from .loaded_model import LoadedModel
 from .options.load import LoadOptions
 from .prompt.token_count import Vocabularies
@@ -43,7 +43,7 @@ class Pool:
         self._lock = threading.Lock()
         self._engines: dict[Key, Engine] = {}
 
-    def submit(self, job: Job) -> Engine:
+    def submit(self, job: EngineJob) -> Engine:
         """Give a job to the engine of its model, starting one if there is none."""
         path, options = _target(job.call.path, job.call.load)
         with self._lock:

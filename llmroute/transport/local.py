@@ -19,7 +19,7 @@ from ..engine import extra as extra  # first of the engine's modules
 from ..engine.answers.form import PARAMS as FORM_PARAMS
 from ..engine.answers.sampling import Sampling
 from ..engine.engine import Engine
-from ..engine.job import Item, Job, located
+from ..engine.job import EngineJob, Item, located
 from ..engine.pool import Pool
 from ..engine.prompt.token_count import count_tokens as count_tokens
 from ..errors import APIConnectionError, LLMRouteError
@@ -45,7 +45,7 @@ class _Generation:
         self._limits = limits
         limits.enter("first_token")
         try:
-            self._job = Job(call, sampling, deliver)
+            self._job = EngineJob(call, sampling, deliver)
             self._engine: Engine = shared(Pool).submit(self._job)
         except LLMRouteError as error:
             raise located(error, call.path) from error.__cause__

@@ -9,7 +9,7 @@ from ..answers.chain import SamplerChain
 from ..answers.prompt_logprobs import PromptLogprobs
 from ..answers.rules import AnswerRules, rules_for
 from ..gguf.header import GGUFHeader
-from ..job import Choice, Job
+from ..job import Choice, EngineJob
 from ..model.model import Model
 from ..prompt.prompt import Prompt
 from ..prompt.prompts import check_fits, prompts_of
@@ -18,7 +18,7 @@ from ..templates.renderer import bounded
 from ..vocabulary.control_tokens import ControlTokens
 
 
-def render(job: Job, header: GGUFHeader, control: ControlTokens) -> None:
+def render(job: EngineJob, header: GGUFHeader, control: ControlTokens) -> None:
     """Have the conversation of a chat rendered, and find how its answers are to be read.
 
     May take some seconds, and touches no native object: it need not run on the engine's thread.
@@ -29,7 +29,7 @@ def render(job: Job, header: GGUFHeader, control: ControlTokens) -> None:
         job.rules = rules_for(job.call, job.sampling.form, header, job.rendered.text)
 
 
-def choices_of(job: Job, model: Model) -> list[Choice]:
+def choices_of(job: EngineJob, model: Model) -> list[Choice]:
     """Every answer a job asks for, prompt by prompt; their number is the index in the result.
 
     Raises `ContextWindowExceededError` for a prompt that is too long and `BadRequestError` for one
@@ -71,14 +71,19 @@ def choices_of(job: Job, model: Model) -> list[Choice]:
     return choices
 
 
-def _answer_nothing(job: Job) -> None:
+def _answer_nothing(job: EngineJob) -> None:
     for index in range(job.unfinished):
         prompt = job.prompts[index // job.sampling.n]
         job.emit(LocalToken(index, prompt.text if job.sampling.echo else "", (), "length"))
 
 
 def _choice(
-    job: Job, model: Model, prompt: Prompt, index: int, rules: AnswerRules, grammar: str | None
+    job: EngineJob,
+    model: Model,
+    prompt: Prompt,
+    index: int,
+    rules: AnswerRules,
+    grammar: str | None,
 ) -> Choice:
     room = model.window - prompt.size
     limit = room if job.sampling.max_tokens is None else min(room, job.sampling.max_tokens)

@@ -13,7 +13,7 @@ from functools import partial
 from ...errors import InternalServerError, LLMRouteError
 from ..drafts.drafts import Drafts
 from ..interrupt import Interrupt
-from ..job import Choice, Job
+from ..job import Choice, EngineJob
 from ..model.model import ABORTED, DECODED, NO_ROOM, Model
 from .admission import choices_of, render
 from .cells import PrefixMatch
@@ -48,13 +48,13 @@ class Scheduler:
         """Whether there is anything to do."""
         return bool(self.active or self.waiting)
 
-    def rendering(self, job: Job) -> Callable[[], None] | None:
+    def rendering(self, job: EngineJob) -> Callable[[], None] | None:
         """What must have run, on any other thread, before a job is prepared; `None`: nothing."""
         if job.cancelled or job.call.operation != "chat":
             return None
         return partial(render, job, self._model.header, self._model.vocabulary.control)
 
-    def prepare(self, job: Job) -> list[Choice]:
+    def prepare(self, job: EngineJob) -> list[Choice]:
         """The choices a job asks for. Raises what is wrong with it."""
         return choices_of(job, self._model)
 

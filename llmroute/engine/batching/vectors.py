@@ -19,7 +19,7 @@ from ...errors import (
 )
 from ...providers.base import LocalVector
 from ..interrupt import Interrupt
-from ..job import Job
+from ..job import EngineJob
 from ..model.model import ABORTED, DECODED, Model
 from ..options.pooling import RANK, pooling_of
 from ..prompt.prompts import prompts_of
@@ -33,7 +33,7 @@ token is compared with all others, those of other texts too."""
 class VectorTask:
     """The texts of one call that have no vector yet."""
 
-    job: Job
+    job: EngineJob
     texts: deque[tuple[int, list[int]]]
     """Place in the result, and tokens."""
 
@@ -41,12 +41,12 @@ class VectorTask:
 class _Row(NamedTuple):
     """A text in the running batch; its number there is its sequence."""
 
-    job: Job
+    job: EngineJob
     place: int
     """Of its vector in the result."""
 
 
-def _tasks(job: Job, model: Model) -> list[VectorTask]:
+def _tasks(job: EngineJob, model: Model) -> list[VectorTask]:
     """The work of one call.
 
     Raises `ContextWindowExceededError` if one of its texts is too long: a vector of its beginning
@@ -97,10 +97,10 @@ class VectorScheduler:
         """Whether there is anything to do."""
         return bool(self.waiting)
 
-    def rendering(self, job: Job) -> None:
+    def rendering(self, job: EngineJob) -> None:
         """Nothing is rendered for vectors."""
 
-    def prepare(self, job: Job) -> list[VectorTask]:
+    def prepare(self, job: EngineJob) -> list[VectorTask]:
         """The work of one call. Raises what is wrong with it."""
         return _tasks(job, self._model)
 

@@ -18,7 +18,7 @@ from llmroute.engine.answers.sampling import Sampling
 from llmroute.engine.batching.scheduler import Scheduler
 from llmroute.engine.gguf.check import read_header
 from llmroute.engine.interrupt import Interrupt
-from llmroute.engine.job import Item, Job
+from llmroute.engine.job import EngineJob, Item
 from llmroute.engine.memory.recurrent_states import cached_states, state_bytes
 from llmroute.engine.model import model as models
 from llmroute.engine.options.load import LoadOptions
@@ -226,7 +226,9 @@ class _Started:
     def __init__(self, scheduler: Scheduler, model: Path, prompt: list[int]) -> None:
         wanted = call(model, prompt, max_tokens=12)
         self._said: list[Item] = []
-        self.job = Job(wanted, Sampling.parse(wanted.params, wanted.operation), self._said.append)
+        self.job = EngineJob(
+            wanted, Sampling.parse(wanted.params, wanted.operation), self._said.append
+        )
         scheduler.add(scheduler.prepare(self.job))
 
     @property

@@ -17,7 +17,7 @@ from llmroute.engine.drafts.drafts import Drafter, Drafts
 from llmroute.engine.drafts.lengths import StepTimes
 from llmroute.engine.gguf.check import read_header
 from llmroute.engine.interrupt import Interrupt
-from llmroute.engine.job import Choice, Item, Job
+from llmroute.engine.job import Choice, EngineJob, Item
 from llmroute.engine.model import model as models
 from llmroute.engine.options.load import LoadOptions
 from llmroute.providers.base import LocalCall, LocalLogprob, LocalToken
@@ -93,7 +93,7 @@ class Here:
         told: list[list[Item]] = [[] for _ in calls]
         choices = []
         for wanted, items in zip(calls, told, strict=True):
-            job = Job(wanted, Sampling.parse(wanted.params), items.append)
+            job = EngineJob(wanted, Sampling.parse(wanted.params), items.append)
             if rendering := scheduler.rendering(job):
                 rendering()
             made = scheduler.prepare(job)
