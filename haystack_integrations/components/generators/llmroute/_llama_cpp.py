@@ -59,9 +59,6 @@ class LlamaCppBase(Generator):
             arguments.setdefault("seed", self.model_kwargs["seed"])
         if "mirostat_mode" in arguments:
             arguments["mirostat"] = arguments.pop("mirostat_mode")
-        wanted_format = arguments.get("response_format")
-        if isinstance(wanted_format, Mapping) and wanted_format.get("type") == "json_object":
-            arguments["response_format"] = _with_schema(wanted_format)
         return arguments
 
 
@@ -79,14 +76,6 @@ def find_chat_format(name: object) -> ChatFormat:
         "out to use the model's own template, or pass a Jinja template as "
         "generation_kwargs={'chat_template': ...}"
     )
-
-
-def _with_schema(wanted: Mapping[str, object]) -> Mapping[str, object]:
-    """llama-cpp-python's way to ask for a schema, as OpenAI's."""
-    if not wanted.get("schema"):
-        return wanted
-    named = {"name": "response", "schema": wanted["schema"]}
-    return {"type": "json_schema", "json_schema": named}
 
 
 def _load_options(model_kwargs: Mapping[str, object]) -> dict[str, object]:
