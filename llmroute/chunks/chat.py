@@ -137,10 +137,8 @@ def _add_calls(calls: dict[int, CallPieces], pieces: Iterable[ToolCallDelta]) ->
     says = False
     for piece in pieces:
         function = piece.function
-        if function is not None and (function.name or function.arguments):
-            says = True
-        elif piece.id or piece.__pydantic_extra__:
-            says = True
+        written = function is not None and (function.name or function.arguments)
+        says = says or bool(written or piece.id or piece.__pydantic_extra__)
         call = calls.get(piece.index)
         if call is None:
             call = calls[piece.index] = CallPieces()
