@@ -448,6 +448,6 @@ def test_no_key_is_shown(name: str) -> None:
 
 
 def test_str_of_an_error_can_be_printed_whatever_the_caller_wrote() -> None:
-    error = APIError("no \ud800", model="openai/\ud800", url="http://\ud800/")
+    error = errors.APIError("no \ud800", model="openai/\ud800", url="http://\ud800/")
 
     assert str(error).encode() == b"no ? [openai/? at http://?/]"
