@@ -132,7 +132,9 @@ class APIError(LLMRouteError):
     def __str__(self) -> str:
         where = " at ".join(f"{part:.300}" for part in (self.model, self.url) if part)
         tried = f", {len(self.attempts)} attempts" if len(self.attempts) > 1 else ""
-        return f"{self.message} [{where}{tried}]" if where else self.message
+        text = f"{self.message} [{where}{tried}]" if where else self.message
+        # A half of a character, as a caller's text may hold, would keep it from being printed.
+        return text.encode("utf-8", "replace").decode()
 
 
 class APIConnectionError(APIError):

@@ -165,6 +165,30 @@ def test_add_puts_together_a_stream_with_a_reason_in_every_chunk() -> None:
     assert (whole.text, whole.choices[0].finish_reason) == ("Hello", "length")
 
 
+@pytest.mark.parametrize("late", [chunk(usage=USAGE), chunk(piece(finish="stop"), usage=USAGE)])
+def test_settled_by_usage_apart_from_an_answer_in_one_piece(late: ChatCompletionChunk) -> None:
+    assembler = collected(chunk(piece(content="x", finish="stop")))
+    assert not assembler.settled
+    assembler.add(late)
+    assert assembler.settled
+
+
+@pytest.mark.parametrize(
+    ("delta", "says"),
+    [
+        ({"tool_calls": [{"index": 0}]}, False),
+        ({"tool_calls": [{"index": 0, "function": {"arguments": ""}}]}, False),
+        ({"function_call": {"arguments": ""}}, False),
+        ({"tool_calls": [{"index": 0, "id": "a"}]}, True),
+        ({"tool_calls": [{"index": 0, "function": {"arguments": "{"}}]}, True),
+        ({"tool_calls": [{"index": 0, "custom": {"input": "x"}}]}, True),
+        ({"function_call": {"name": "f"}}, True),
+    ],
+)
+def test_says_something_only_where_a_call_has_content(delta: dict[str, Any], says: bool) -> None:
+    assert collected(chunk(piece(**delta))).says_something is says
+
+
 def test_settled_once_nothing_but_the_end_mark_is_missing() -> None:
     assembler = ChatAssembler(expected=2)
     steps = [

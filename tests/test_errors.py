@@ -445,3 +445,9 @@ def test_no_key_is_shown(name: str) -> None:
     error = GATEWAYS[name].explain(status_error(401, {}, b"no"), deployment)
     shown = f"{deployment!r} {deployment} {call!r} {call} {error!r} {error} {vars(error)}"
     assert KEY not in shown
+
+
+def test_str_of_an_error_can_be_printed_whatever_the_caller_wrote() -> None:
+    error = errors.APIError("no \ud800", model="openai/\ud800", url="http://\ud800/")
+
+    assert str(error).encode() == b"no ? [openai/? at http://?/]"

@@ -381,3 +381,17 @@ def test_a_wrong_api_base_is_not_shown(base: str) -> None:
 def test_a_wrong_api_base_is_shown_by_scheme_and_host() -> None:
     with pytest.raises(llmroute.BadRequestError, match=r"api_base \(ftp://host \.\.\.\)"):
         llmroute.completion("openai/m", "hi", api_base="ftp://host/v1", api_key="k" * 20)
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+def test_no_error_shows_the_password_of_a_proxy(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    password = "the-proxy-s-own-word-4711"
+    basic = b64encode(f"me:{password}".encode()).decode()
+    refusal = http(407, {"error": f"wrong password {password}"}, f"x-seen: Basic {basic}")
+    with ScriptedServer(refusal) as proxy, ScriptedServer(http(200, WHOLE)) as server:
+        monkeypatch.setenv("HTTP_PROXY", f"http://me:{password}@127.0.0.1:{proxy.port}")
+        with pytest.raises(LLMRouteError) as caught:
+            CALLS[way](server)
+    assert proxy.requests[0].headers["proxy-authorization"] == f"Basic {basic}"
+    assert server.requests == []
+    assert leaks(carried(caught.value), [password, basic]) == []

@@ -71,6 +71,8 @@ class ChoiceAssembler(Generic[ChoiceT]):
         self._went_on: int | None = None
         """A choice of which more came after its reason."""
         self._usage: Usage | None = None
+        self._usage_apart = False
+        """Whether usage has come in a chunk without content."""
 
     def missing(self, *, marked: bool, needs_reasons: bool = True) -> str | None:
         """See `Assembler.missing`."""
@@ -85,8 +87,14 @@ class ChoiceAssembler(Generic[ChoiceT]):
             return f"only {len(self._choices)} of {self.expected} choices came"
         return None
 
-    def _add_usage(self, usage: Usage | None) -> None:
-        """Takes the usage in a chunk, after its choices."""
+    def _add_usage(self, usage: Usage | None, said: bool) -> None:
+        """Takes the usage in a chunk, after its choices; `said`: one of them brought content.
+
+        Servers that send a reason in each chunk may send the usage in each, too: only usage
+        without content is the end there.
+        """
+        if usage is not None and not said:
+            self._usage_apart = True
         if usage is not None:
             self._usage, self.says_something = usage, True
         self.settled = (
@@ -94,7 +102,7 @@ class ChoiceAssembler(Generic[ChoiceT]):
             and not self._unfinished
             and self._went_on is None
             and len(self._choices) >= self.expected
-            and not any(choice.in_one_piece for choice in self._choices.values())
+            and (self._usage_apart or not any(c.in_one_piece for c in self._choices.values()))
         )
 
     def _begin(self, index: int, choice: ChoiceT) -> ChoiceT:

@@ -40,14 +40,14 @@ class ChatAssembler(ChoiceAssembler[_Choice]):
         first = self._first
         if first is None or (choices and not first.choices):
             self._first = chunk  # a chunk without choices may come before, with a head of its own
-        self.says_something = False
+        self.says_something = said = False
         for piece in choices:
             choice = self._choices.get(piece.index)
             is_new = choice is None
             if choice is None:
                 choice = self._begin(piece.index, _Choice())
             if says := _add_delta(choice, piece.delta):
-                self.says_something = True
+                self.says_something = said = True
             # Most pieces are text and nothing else.
             if (
                 piece.finish_reason is not None
@@ -58,7 +58,7 @@ class ChatAssembler(ChoiceAssembler[_Choice]):
                 self._account(piece, choice, says, is_new)
         usage = chunk.usage
         if usage is not None or self._usage is not None:
-            self._add_usage(usage)
+            self._add_usage(usage, said)
         if self.says_something:
             self.spoke = True
         self._add_rest(chunk)
@@ -116,12 +116,11 @@ def _add_delta(choice: _Choice, delta: Delta) -> bool:
         says = True
     if delta.tool_calls:
         choice.calls = choice.calls or {}
-        _add_calls(choice.calls, delta.tool_calls)
-        says = True
+        says = _add_calls(choice.calls, delta.tool_calls) or says
     if delta.function_call is not None:
         choice.function_call = choice.function_call or CallPieces()
         choice.function_call.add_function(delta.function_call)
-        says = True
+        says = says or bool(delta.function_call.name or delta.function_call.arguments)
     if delta.audio is not None:
         choice.audio = choice.audio or GrowingFields(("data", "transcript"))
         choice.audio.add(dict(delta.audio.items()))
@@ -133,12 +132,18 @@ def _add_delta(choice: _Choice, delta: Delta) -> bool:
     return says
 
 
-def _add_calls(calls: dict[int, CallPieces], pieces: Iterable[ToolCallDelta]) -> None:
+def _add_calls(calls: dict[int, CallPieces], pieces: Iterable[ToolCallDelta]) -> bool:
+    """Takes the next pieces of calls; whether one of them says something."""
+    says = False
     for piece in pieces:
+        function = piece.function
+        written = function is not None and (function.name or function.arguments)
+        says = says or bool(written or piece.id or piece.__pydantic_extra__)
         call = calls.get(piece.index)
         if call is None:
             call = calls[piece.index] = CallPieces()
         call.add(piece)
+    return says
 
 
 def _choice(index: int, choice: _Choice) -> dict[str, Any]:

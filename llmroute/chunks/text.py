@@ -33,7 +33,7 @@ class TextAssembler(ChoiceAssembler[_Choice]):
         for choice in chunk.choices:
             self._add_choice(choice)
         usage = chunk.usage
-        self._add_usage(usage)
+        self._add_usage(usage, any(choice.text for choice in chunk.choices))
         if chunk.system_fingerprint is not None:
             self._rest["system_fingerprint"] = chunk.system_fingerprint
         if chunk.__pydantic_extra__:

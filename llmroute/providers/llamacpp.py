@@ -32,7 +32,7 @@ _SAMPLING = frozenset(
     | {"repetition_penalty", "seed", "stop", "stream_options", "temperature", "top_k", "top_p"}
     | {"typical_p"}
 )
-# They say who asks, not what is asked for, and here is nobody to tell.
+# They say who asks, not what is asked for, and no service is called here that wants to know.
 _ABOUT_THE_CALLER = frozenset({"prompt_cache_key", "safety_identifier", "user"})
 _ACCEPTED = {
     "chat": _SAMPLING
@@ -210,7 +210,7 @@ def _params(request: Request) -> tuple[dict[str, Any], tuple[str, ...]]:
         params["max_tokens"] = params.pop("max_completion_tokens")
     if "repetition_penalty" in params:
         params["repeat_penalty"] = params.pop("repetition_penalty")
-    # How the answer is told is for the decoder.
+    # How the answer is delivered is up to the decoder.
     left = idle | _ABOUT_THE_CALLER | _ACCEPTED["rerank"] | {"encoding_format", "stream_options"}
     return {name: value for name, value in params.items() if name not in left}, dropped
 

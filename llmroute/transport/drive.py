@@ -171,9 +171,10 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
 
     def _secrets(self) -> Secrets:
         url, headers = self._sent
+        proxy = http.proxy_url(url) if url and self.job.client is None else None
         return Secrets.of_call(
             api_key=self._deployment.api_key,
-            urls=(self._deployment.api_base, url),
+            urls=(self._deployment.api_base, url, proxy),
             extra_headers=self.request.extra_headers,
             headers=headers,
         )

@@ -1,6 +1,6 @@
 """Everything about HTTP, behind one door: `transport(client).open(call, limits)`."""
 
-from .client import AsyncHTTPTransport, HTTPTransport, async_transport, transport
+from .client import AsyncHTTPTransport, HTTPTransport, async_transport, proxy_url, transport
 from .response import AsyncHTTPResponse, HTTPResponse
 
 __all__ = [
@@ -9,5 +9,6 @@ __all__ = [
     "HTTPResponse",
     "HTTPTransport",
     "async_transport",
+    "proxy_url",
     "transport",
 ]

@@ -39,7 +39,7 @@ class HTTPTransport:
     def __init__(self, client: httpx.Client | None = None) -> None:
         self._client = client
         self._direct = DirectTransport()
-        self._proxy = functools.cache(proxy_for)  # as httpx: the environment is read once
+        self.proxy = functools.cache(proxy_for)  # as httpx: the environment is read once
         self._proxy_clients = ProxyClients()
 
     def open(self, call: HTTPCall, limits: Limits) -> HTTPResponse:
@@ -73,7 +73,7 @@ class HTTPTransport:
             from .httpx_road import send  # httpx takes 80 ms, and most calls need none of it
 
             return send(self._client, call, goal, limits)
-        proxy = self._proxy(goal.origin)
+        proxy = self.proxy(goal.origin)
         if proxy is None:
             return self._direct.open(call, goal, limits)
         from .httpx_road import send  # for the same reason only here
@@ -91,7 +91,7 @@ class AsyncHTTPTransport:
     def __init__(self, client: httpx.AsyncClient | None = None) -> None:
         self._client = client
         self._direct = AsyncDirectTransport()
-        self._proxy = functools.cache(proxy_for)
+        self.proxy = functools.cache(proxy_for)
         self._proxy_clients: PerLoop[AsyncProxyClients] = PerLoop(AsyncProxyClients)
 
     async def open(self, call: HTTPCall, limits: Limits) -> AsyncHTTPResponse:
@@ -117,7 +117,7 @@ class AsyncHTTPTransport:
             from .httpx_road import send_async  # httpx takes 80 ms, and most calls need none of it
 
             return await send_async(self._client, call, goal, limits)
-        proxy = self._proxy(goal.origin)
+        proxy = self.proxy(goal.origin)
         if proxy is None:
             return await self._direct.open(call, goal, limits)
         from .httpx_road import send_async  # for the same reason only here
@@ -160,6 +160,16 @@ def _shared() -> HTTPTransport:
 @functools.cache
 def _shared_async() -> AsyncHTTPTransport:
     return AsyncHTTPTransport()
+
+
+def proxy_url(url: str) -> str | None:
+    """The proxy's URL, password included, that our own transport sends a call to `url` through;
+    `None`: through none that can be used."""
+    try:
+        proxy = _shared().proxy(target(url).origin)
+    except BadRequestError:
+        return None
+    return None if proxy is None else proxy.url
 
 
 def _redirect(status: int, headers: dict[str, str], url: str, goal: Target) -> str | None:
