@@ -16,13 +16,13 @@ from ...errors import InternalServerError, ModelFileError
 from .. import native
 from ..gguf.check import all_tensors
 from ..gguf.header import GGUFHeader, refused
-from ..grammar.compiler import GrammarCompiler
 from ..options.load import LoadOptions
 from ..options.pooling import RANK
 from ..vision.encoder import ImageReader, Picture
 from ..vision.encoder_trial import try_encoder
 from ..vocabulary.vocabulary import Vocabulary
 from .batch import Batch
+from .grammars import GrammarCompiler
 from .lora import check_adapter, put_on
 from .params import can_cut, context_params, warn_about_gpu, weights_params
 

@@ -21,8 +21,8 @@ from llmroute.engine.answers.chain import SamplerChain
 from llmroute.engine.answers.guided import GuidedSampler
 from llmroute.engine.answers.sampling import Sampling
 from llmroute.engine.gguf.check import read_header
-from llmroute.engine.grammar.compiler import GrammarCompiler
 from llmroute.engine.grammar.gbnf_reader import read_gbnf
+from llmroute.engine.model.grammars import GrammarCompiler
 from llmroute.engine.model.model import Model, load
 from llmroute.engine.options.load import LoadOptions
 from llmroute.engine.vocabulary.standalone import VocabularyOnly

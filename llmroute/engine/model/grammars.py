@@ -7,9 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from ...errors import BadRequestError
+from ..grammar.compiling import compiled, problem_of
 from ..vocabulary.token_table import guidance_tokens
 from ..vocabulary.vocabulary import Vocabulary
-from .compiling import compiled, problem_of
 
 _KEPT = 32
 """Compiled grammars that are kept: most callers ask for the same few again and again."""
