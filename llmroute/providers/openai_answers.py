@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -13,12 +13,12 @@ from ..chunks import Chunk, Decoder, as_chunk, assembled
 from ..errors import APIError, APIResponseValidationError
 from ..sse import BARE_LINE, WHOLE_BODY, Event, SSEDecoder, is_event_stream
 from ..types.call_info import Answer
-from ..types.chat import ChatCompletion, Message
+from ..types.chat import ChatCompletion, Choice, Message
 from ..types.chat_chunk import ChatCompletionChunk, Delta
 from ..types.embedding import EmbeddingRequest, EmbeddingResponse
 from ..types.lenient import validate_leniently
 from ..types.request import Request
-from ..types.text import TextCompletion
+from ..types.text import TextChoice, TextCompletion
 from .call_indexes import CallIndexes
 from .failures import choice_error, event_error, not_understood, stream_error
 from .repair import dicts, name_reasoning, repair_chunk, repair_completion
@@ -49,6 +49,8 @@ def parse_answer(
             raise _not_understood(wrong, body, request, provider)
     if isinstance(answer, ChatCompletion | TextCompletion) and not answer.choices:
         raise _not_understood("has no choices", body, request, provider)
+    if isinstance(answer, ChatCompletion | TextCompletion) and len(answer.choices) > 1:
+        _number_choices(answer)
     if isinstance(answer, ChatCompletion):
         for choice in answer.choices:
             if choice.message.__pydantic_extra__:
@@ -59,6 +61,14 @@ def parse_answer(
         except BadVectorsError as exc:
             raise _not_understood(str(exc), b"", request, provider) from None
     return answer
+
+
+def _number_choices(answer: ChatCompletion | TextCompletion) -> None:
+    """Numbers choices by position where some have the same number, as servers that never count."""
+    choices: Sequence[Choice | TextChoice] = answer.choices
+    if len({choice.index for choice in choices}) < len(choices):
+        for position, choice in enumerate(choices):
+            choice.index = position
 
 
 def _canonical(body: bytes, request: Request) -> Answer | None:
@@ -250,16 +260,15 @@ def answer_error(payload: object) -> APIError | None:
 
 def from_any_json(data: bytes) -> Any:
     """Decoded JSON. Halves of characters, which some servers send where they cut a text, become
-    U+FFFD. Raises `ValueError` for anything else that is no JSON."""
+    U+FFFD; a byte order mark and line ends within a text are taken. Raises `ValueError` for
+    anything else that is no JSON."""
     try:
         return from_json(data)
     except ValueError:
-        if b"\\u" not in data and data.isascii():
-            raise
-    import json  # only for what pydantic's parser refuses
+        import json  # only for what pydantic's parser refuses
 
     try:
-        decoded = json.loads(data.decode("utf-8", "replace"))
+        decoded = json.loads(data.decode("utf-8-sig", "replace"), strict=False)
         text = json.dumps(decoded, ensure_ascii=False)
         return from_json(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     except RecursionError:

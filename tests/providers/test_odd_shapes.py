@@ -262,3 +262,35 @@ def test_parse_refuses_vectors_whose_numbers_fit_no_input(numbers: tuple[int, in
 def test_decoder_raises_where_only_the_end_mark_came() -> None:
     with pytest.raises(StreamInterruptedError):
         read('"[DONE]"')
+
+
+def as_body(body: bytes) -> Any:
+    return PROVIDER.parse(body, CHAT)
+
+
+def as_stream(body: bytes) -> Any:
+    splitter = BodySplitter()
+    return assembled(PROVIDER.decoder(CHAT), [*splitter.feed(body), *splitter.flush()], CHAT)
+
+
+@pytest.mark.parametrize("taken", [as_body, as_stream])
+@pytest.mark.parametrize("said", [b"ab", b"a\n\tb"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_answer_takes_json_with_a_byte_order_mark_and_bare_line_ends(
+    taken: Callable[[bytes], Any], said: bytes, mark: bytes
+) -> None:
+    body = json.dumps(body_of("message", {"content": "SAID"})).encode().replace(b"SAID", said)
+
+    assert taken(mark + body).text == said.decode()
+
+
+def test_parse_numbers_choices_that_have_the_same_number() -> None:
+    choices = [
+        {"index": 0, "message": {"role": "assistant", "content": word}, "finish_reason": "stop"}
+        for word in ("a", "b")
+    ]
+    body = json.dumps({**body_of("message", None), "choices": choices}).encode()
+    answer = PROVIDER.parse(body, CHAT)
+
+    assert isinstance(answer, ChatCompletion)
+    assert [(c.index, c.message.content) for c in answer.choices] == [(0, "a"), (1, "b")]
