@@ -316,6 +316,14 @@ def test_retries_wait_as_long_as_the_server_asks(
     assert [a.waited for a in got.call_info.attempts] == [0.0, seconds]
 
 
+def test_a_redirect_to_no_url_says_so(call: Call) -> None:
+    with (
+        ScriptedServer(answer(307, {}, "location: http://[bad")) as server,
+        pytest.raises(llmroute.APIStatusError, match="to no URL"),
+    ):
+        call(api_base=server.url)
+
+
 def test_a_redirect_of_a_post_names_the_new_path(call: Call) -> None:
     with (
         ScriptedServer(answer(301, {}, "location: ./completions/")) as server,

@@ -24,6 +24,7 @@ from ..errors import (
     ContextWindowExceededError,
     error_class,
 )
+from ..redaction import MASK
 from ..types.call_info import request_id
 from .words import words
 
@@ -151,7 +152,7 @@ def tell_redirect(error: APIError) -> None:
     except ValueError:
         there = location
     where = shown(there)
-    if origin(there) is None:
+    if location == MASK or origin(there) is None:  # what is no URL is hidden as a whole
         error.message = f"{status}: the server redirects, but to no URL. Check api_base=."
     elif origin(there) != origin(error.url):
         error.message = (
