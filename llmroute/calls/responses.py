@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, Unpack, overload
 
 from pydantic import TypeAdapter, ValidationError
 
-from ..errors import BadRequestError
+from ..errors import BadRequestError, UnsupportedParamsError
 from ..prepare import CallOptions
 from ..protocols.responses_events import ResponseEvents, whole_response
 from ..protocols.responses_input import Item, items_of
@@ -119,6 +119,10 @@ def _bridge(model: str, given_input: object, stream: bool, given: Mapping[str, A
     options = {name: value for name, value in given.items() if name not in _PARAMS}
     store = options.pop("response_store", None) or _STORE
     _check_types(params, model)
+    if options.get("n") not in (None, 1):
+        raise UnsupportedParamsError(
+            "n cannot be used here: this protocol has one answer.", model=model, param="n"
+        )
     items = items_of(given_input)
     earlier = _earlier(params.get("previous_response_id"), store)
     call = chat_call(items, params, earlier)

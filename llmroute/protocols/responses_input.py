@@ -19,6 +19,7 @@ from .responses_tools import CUSTOM_INPUT, flat_name
 
 Item: TypeAlias = dict[str, Any]
 _OUTPUTS = ("function_call_output", "custom_tool_call_output")
+_TOOL_ITEMS = ("additional_tools", "tool_search_output")
 _ROLES = ("user", "system", "developer", "assistant")
 
 
@@ -29,9 +30,9 @@ def items_of(given: object) -> list[Item]:
     """
     if isinstance(given, str):
         return [{"type": "message", "role": "user", "content": given}]
-    if not isinstance(given, Sequence) or not given:
+    if not isinstance(given, Sequence):
         raise BadRequestError(
-            "input must be a text or a list of at least one item, such as "
+            "input must be a text or a list of items, such as "
             f'[{{"role": "user", "content": "Hello"}}], not {given!r:.100}.',
             param="input",
         )
@@ -55,6 +56,16 @@ def chat_messages(
         conversation.add(item, f"input[{position}]")
     conversation.flush()
     return conversation.messages, conversation.dropped
+
+
+def tools_in(items: Sequence[Item]) -> list[Item]:
+    """The tools that items bring along, as those of a search for tools do."""
+    return [
+        tool
+        for item in items
+        if item.get("type") in _TOOL_ITEMS
+        for tool in item.get("tools") or ()
+    ]
 
 
 class _Conversation:
@@ -88,7 +99,7 @@ class _Conversation:
                 "previous_response_id.",
                 param=place,
             )
-        else:
+        elif kind != "additional_tools":  # they are among the tools
             self.dropped.append(f"{place} ({kind})")
 
     def flush(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import BadRequestError, UnsupportedParamsError
 from ..types.request import JSON
-from .responses_input import Item, chat_messages
+from .responses_input import Item, chat_messages, tools_in
 from .responses_tools import Toolbox, tool_params, toolbox
 
 _SAME = (
@@ -69,8 +69,10 @@ def chat_call(
     named in the answer's `dropped`.
     """
     _refuse(given)
-    box = toolbox(given.get("tools") or ())
+    box = toolbox(given.get("tools") or (), tools_in([*earlier, *items]))
     messages, lost = chat_messages(items, given.get("instructions"), earlier)
+    if not messages:
+        raise BadRequestError("input has nothing that the model could answer.", param="input")
     params = _params(given) | tool_params(given.get("tool_choice"), box)
     if "tools" not in params:
         params.pop("parallel_tool_calls", None)

@@ -61,19 +61,19 @@ class Toolbox:
         return self.names.get(chat_name) or ToolName(chat_name)
 
 
-def toolbox(tools: Sequence[Mapping[str, JSON]]) -> Toolbox:
-    """The tools of a request. Raises `BadRequestError` for one without a name or with another's."""
+def toolbox(
+    tools: Sequence[Mapping[str, JSON]], found: Sequence[Mapping[str, JSON]] = ()
+) -> Toolbox:
+    """The tools of a request, and those that its input `found` later, unless they are the same.
+
+    Raises `BadRequestError` for a tool without a name or with another's.
+    """
     box = Toolbox()
     for position, tool in enumerate(tools):
-        place = f"tools[{position}]"
-        kind = tool.get("type")
-        if kind in ("function", "custom"):
-            box.add(tool, None, place)
-        elif kind == "namespace":
-            for inner, child in enumerate(tool.get("tools") or ()):
-                _add_child(box, child, str(tool.get("name")), f"{place}.tools[{inner}]")
-        else:
-            box.dropped.append(f"{place} ({kind})")
+        _add(box, tool, f"tools[{position}]")
+    for position, tool in enumerate(found):
+        if tool.get("name") not in box.names:
+            _add(box, tool, f"the input's tools[{position}]")
     return box
 
 
@@ -111,11 +111,15 @@ def tool_params(choice: JSON, box: Toolbox) -> dict[str, Any]:
     return {}
 
 
-def _add_child(box: Toolbox, tool: Mapping[str, JSON], namespace: str, place: str) -> None:
-    if tool.get("type") in ("function", "custom"):
+def _add(box: Toolbox, tool: Mapping[str, JSON], place: str, namespace: str | None = None) -> None:
+    kind = tool.get("type")
+    if kind in ("function", "custom"):
         box.add(tool, namespace, place)
+    elif kind == "namespace" and namespace is None:
+        for inner, child in enumerate(tool.get("tools") or ()):
+            _add(box, child, f"{place}.tools[{inner}]", str(tool.get("name")))
     else:
-        box.dropped.append(f"{place} ({tool.get('type')})")
+        box.dropped.append(f"{place} ({kind})")
 
 
 def _function(tool: Mapping[str, JSON]) -> dict[str, Any]:

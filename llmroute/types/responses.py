@@ -139,16 +139,16 @@ OutputItem: TypeAlias = Annotated[
 class InputTokensDetails(Model):
     """What the input tokens were made of."""
 
-    cached_tokens: int
+    cached_tokens: int | None = None
     """Tokens read from the provider's prompt cache; 0 where the provider reports none."""
-    cache_write_tokens: int
+    cache_write_tokens: int | None = None
     """Tokens written to the provider's prompt cache; 0 where the provider reports none."""
 
 
 class OutputTokensDetails(Model):
     """What the output tokens were made of."""
 
-    reasoning_tokens: int
+    reasoning_tokens: int | None = None
     """Tokens of thinking; 0 where the provider reports none."""
 
 
@@ -156,16 +156,17 @@ class ResponseUsage(Model):
     """Token counts as the provider reported them."""
 
     input_tokens: int
-    input_tokens_details: InputTokensDetails
+    input_tokens_details: InputTokensDetails | None = None
     output_tokens: int
-    output_tokens_details: OutputTokensDetails
+    output_tokens_details: OutputTokensDetails | None = None
     total_tokens: int
 
 
 class IncompleteDetails(Model):
     """Why an answer is not whole."""
 
-    reason: Literal["max_output_tokens", "content_filter"]
+    reason: str | None = None
+    """`"max_output_tokens"` or `"content_filter"`."""
 
 
 class ResponseError(Model):
@@ -184,20 +185,20 @@ class Response(Answer):
     """Unix time in seconds."""
     model: str
     """The model that answered, in the provider's words."""
-    status: Literal["completed", "failed", "in_progress", "incomplete"]
+    status: Literal["completed", "failed", "in_progress", "incomplete", "queued", "cancelled"]
     error: ResponseError | None = None
     incomplete_details: IncompleteDetails | None = None
     output: list[OutputItem]
     """What the model thought, said and wants called, in its order."""
     usage: ResponseUsage | None = None
     """`None` when the provider reported none."""
-    instructions: str | None = None
+    instructions: str | list[Model] | None = None
     metadata: dict[str, str] | None = None
-    parallel_tool_calls: bool
+    parallel_tool_calls: bool | None = None
     previous_response_id: str | None = None
     temperature: float | None = None
-    tool_choice: str | Model
-    tools: list[Model]
+    tool_choice: str | Model | None = None
+    tools: list[Model] | None = None
     top_p: float | None = None
     dropped: list[str] | None = None
     """What of the request the model was not given, such as `"tools[1] (web_search)"`; `None`:
@@ -225,7 +226,7 @@ class ResponseEvent(Model):
     """
 
     type: str
-    sequence_number: int
+    sequence_number: int | None = None
     """0 in the first event, and one more in each."""
     response: Response | None = None
     """The answer so far; the whole one in the last event."""
@@ -237,7 +238,8 @@ class ResponseEvent(Model):
     summary_index: int | None = None
     annotation_index: int | None = None
     part: OutputText | OutputRefusal | ReasoningText | None = None
-    delta: str | None = None
+    delta: str | Model | None = None
+    """New text; an object in events of tools that OpenAI runs."""
     text: str | None = None
     refusal: str | None = None
     arguments: str | None = None
