@@ -288,10 +288,10 @@ def test_responses_takes_items_of_an_answer_back(ask: Ask) -> None:
     tools = [{"type": "function", "name": "rain", "parameters": {}}]
     result = {"type": "function_call_output", "call_id": "c1", "output": "wet"}
     with ScriptedServer(said) as server:
-        answer = ask("gemini/m", "hi", tools=tools, **place(server))
+        answer = ask("gemini_openai/m", "hi", tools=tools, **place(server))
         thawed: Response = pickle.loads(pickle.dumps(answer))
         assert thawed == answer
-        ask("gemini/m", [*thawed.output, result], tools=tools, **place(server))
+        ask("gemini_openai/m", [*thawed.output, result], tools=tools, **place(server))
     returned, output = asked(server)["messages"]
     assert returned["tool_calls"] == [call]
     assert output == {"role": "tool", "tool_call_id": "c1", "content": "wet"}
