@@ -19,6 +19,9 @@ _HOMES = {
     "calls.chat": ("acompletion", "completion"),
     "calls.embedding": ("aembedding", "embedding"),
     "calls.rerank": ("arerank", "rerank"),
+    "calls.response_store": ("MemoryResponseStore", "ResponseStore"),
+    "calls.response_streams": ("AsyncResponseStream", "ResponseStream"),
+    "calls.responses": ("aresponses", "responses"),
     "calls.text": ("atext_completion", "text_completion"),
     "costs": ("Cost", "completion_cost", "cost_per_token"),
     "engine.gguf.files": ("register_local_model",),
@@ -71,6 +74,7 @@ _HOMES = {
     "types.chat_request": ("ChatParams",),
     "types.request": ("TimeLimits",),
     "types.rerank": ("RerankResponse",),
+    "types.responses": ("Response", "ResponseEvent"),
     "types.text": ("TextCompletion",),
     "types.usage": ("Usage",),
 }

@@ -1,6 +1,15 @@
 from .calls.chat import acompletion as acompletion, completion as completion
 from .calls.embedding import aembedding as aembedding, embedding as embedding
 from .calls.rerank import arerank as arerank, rerank as rerank
+from .calls.response_store import (
+    MemoryResponseStore as MemoryResponseStore,
+    ResponseStore as ResponseStore,
+)
+from .calls.response_streams import (
+    AsyncResponseStream as AsyncResponseStream,
+    ResponseStream as ResponseStream,
+)
+from .calls.responses import aresponses as aresponses, responses as responses
 from .calls.text import atext_completion as atext_completion, text_completion as text_completion
 from .chunks.wholeness import MissingChoicesWarning as MissingChoicesWarning
 from .costs import (
@@ -71,6 +80,7 @@ from .types.chat_request import ChatParams as ChatParams
 from .types.embedding import EmbeddingResponse as EmbeddingResponse
 from .types.request import TimeLimits as TimeLimits
 from .types.rerank import RerankResponse as RerankResponse
+from .types.responses import Response as Response, ResponseEvent as ResponseEvent
 from .types.text import TextCompletion as TextCompletion
 from .types.usage import Usage as Usage
 from .version import __version__ as __version__

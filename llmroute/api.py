@@ -8,15 +8,18 @@ tree.
 from .calls.chat import acompletion, completion
 from .calls.embedding import aembedding, embedding
 from .calls.rerank import arerank, rerank
+from .calls.responses import aresponses, responses
 from .calls.text import atext_completion, text_completion
 
 __all__ = [
     "acompletion",
     "aembedding",
     "arerank",
+    "aresponses",
     "atext_completion",
     "completion",
     "embedding",
     "rerank",
+    "responses",
     "text_completion",
 ]

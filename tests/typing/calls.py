@@ -8,6 +8,8 @@ from llmroute import (
     ChatCompletion,
     ChatCompletionChunk,
     EmbeddingResponse,
+    Response,
+    ResponseEvent,
     Stream,
     TextCompletion,
 )
@@ -28,6 +30,10 @@ def plain() -> None:
     assert_type(text_stream, Stream[TextCompletion])
     assert_type(text_stream.get_final_completion(), TextCompletion)
     assert_type(llmroute.embedding("m", ["hi"]), EmbeddingResponse)
+    assert_type(llmroute.responses("m", "hi", max_output_tokens=1), Response)
+    events = llmroute.responses("m", "hi", stream=True)
+    assert_type(next(events), ResponseEvent)
+    assert_type(events.get_final_response(), Response)
 
 
 def either(flag: bool) -> None:
@@ -45,6 +51,10 @@ async def awaited() -> None:
     assert_type(await stream.get_final_completion(), ChatCompletion)
     assert_type(await llmroute.atext_completion("m", "hi"), TextCompletion)
     assert_type(await llmroute.aembedding("m", "hi"), EmbeddingResponse)
+    assert_type(await llmroute.aresponses("m", "hi"), Response)
+    events = await llmroute.aresponses("m", "hi", stream=True)
+    assert_type(await anext(events), ResponseEvent)
+    assert_type(await events.get_final_response(), Response)
 
 
 def mistakes() -> None:

@@ -1,0 +1,1 @@
+"""Protocols that clients speak beside chat completions, as pure functions over the chat call."""
