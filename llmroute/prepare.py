@@ -33,6 +33,12 @@ class ProviderOptions(TypedDict, total=False):
     """Azure: a token of Microsoft Entra ID, in place of a key."""
     azure_ad_token_provider: Callable[[], str] | None
     """Azure: gives such a token; called whenever a request is sent."""
+    aws_access_key_id: str | None
+    aws_secret_access_key: str | None
+    aws_session_token: str | None
+    aws_region_name: str | None
+    aws_profile_name: str | None
+    """AWS: a profile of `~/.aws/credentials` and `~/.aws/config`."""
 
 
 class CallOptions(ProviderOptions, total=False):

@@ -104,6 +104,10 @@ def _from_environment(
     provider: Provider, options: Mapping[str, Any], environ: Mapping[str, str], *, secret: bool
 ) -> Mapping[str, str]:
     """The `secret` or the other options that the environment has and the caller did not give."""
+    if provider.uses_aws:
+        from . import aws_settings  # with configparser, for few providers
+
+        return (aws_settings.credentials if secret else aws_settings.region)(options, environ)
     missing = [o for o in provider.options if o.secret == secret and o.name not in options]
     found = {option.name: _first(option.env, environ) for option in missing}
     return {name: value for name, value in found.items() if value is not None}

@@ -20,6 +20,7 @@ ELSEWHERE = "https://elsewhere.example/v1"
 MANY_HOSTS = {name: row for name, row in HOSTED.items() if row.own_hosts}
 ONE_OF_THEM = {
     "azure": "https://mine.openai.azure.com",
+    "bedrock": "https://bedrock-runtime.us-east-1.amazonaws.com",
 }
 
 EVERY_KEY = {

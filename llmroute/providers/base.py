@@ -191,6 +191,9 @@ class Provider:
     options: tuple[Option, ...] = ()
     """Keyword arguments that say how to reach it. They become `Deployment.model_kwargs` and are
     never among the parameters that are sent."""
+    uses_aws: bool = False
+    """Whether it takes a region and credentials of AWS, which are also looked for in the standard
+    environment variables and files."""
     extra_params: frozenset[str] = frozenset()
     """Names of parameters beyond the canonical ones that it takes."""
     exact_counts: bool = False
