@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from .base import HTTPCall
 
-_ALGORITHM = "AWS4-HMAC-SHA256"
+ALGORITHM = "AWS4-HMAC-SHA256"
+_SIGNED = ("content-type", "host")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -40,40 +41,35 @@ def sign(
     headers = {**call.headers, "x-amz-date": time}
     if credentials.session_token is not None:
         headers["x-amz-security-token"] = credentials.session_token
+    signed = {name: v for name, v in headers.items() if name in _SIGNED or name.startswith("x-amz")}
+    seen = replace(call, headers={**signed, "host": _host(call.url)})
+    names = sorted(seen.headers)
     scope = f"{time[:8]}/{region}/{service}/aws4_request"
-    signed, canonical = _canonical(replace(call, headers=headers))
-    to_sign = "\n".join((_ALGORITHM, time, scope, _sha256(canonical.encode())))
-    key = f"AWS4{credentials.secret}".encode()
-    for part in scope.split("/"):
-        key = _hmac(key, part)
-    signature = _hmac(key, to_sign).hex()
+    proof = signature(seen, names, time=time, scope=scope, secret=credentials.secret)
     headers["authorization"] = (
-        f"{_ALGORITHM} Credential={credentials.key_id}/{scope}, SignedHeaders={signed}, "
-        f"Signature={signature}"
+        f"{ALGORITHM} Credential={credentials.key_id}/{scope}, SignedHeaders={';'.join(names)}, "
+        f"Signature={proof}"
     )
     return replace(call, headers=headers)
 
 
-def _canonical(call: HTTPCall) -> tuple[str, str]:
-    """The names of the signed headers, and the request in the form that is signed."""
+def signature(call: HTTPCall, names: Sequence[str], *, time: str, scope: str, secret: str) -> str:
+    """The signature of a call whose headers have a host; `names` are those that are signed."""
+    request = _sha256(_canonical(call, names).encode())
+    key = f"AWS4{secret}".encode()
+    for part in scope.split("/"):
+        key = _hmac(key, part)
+    return _hmac(key, f"{ALGORITHM}\n{time}\n{scope}\n{request}").hex()
+
+
+def _canonical(call: HTTPCall, names: Sequence[str]) -> str:
+    """The call in the form that is signed."""
     url = urlsplit(call.url)
-    headers = _signed_headers(call.headers, _host(call.url))
-    names = ";".join(headers)
     pairs = parse_qsl(url.query, keep_blank_values=True)
     query = "&".join(sorted(f"{_quoted(name)}={_quoted(value)}" for name, value in pairs))
     lines = [call.method, quote(url.path or "/", safe="/-_.~"), query]
-    lines += [f"{name}:{value}" for name, value in headers.items()]
-    lines += ["", names, _sha256(call.body)]
-    return names, "\n".join(lines)
-
-
-def _signed_headers(headers: Mapping[str, str], host: str) -> dict[str, str]:
-    chosen = {
-        name: " ".join(value.split())
-        for name, value in headers.items()
-        if name == "content-type" or name.startswith("x-amz")
-    }
-    return dict(sorted({**chosen, "host": host}.items()))
+    lines += [f"{name}:{' '.join(call.headers[name].split())}" for name in names]
+    return "\n".join([*lines, "", ";".join(names), _sha256(call.body)])
 
 
 def _host(url: str) -> str:
