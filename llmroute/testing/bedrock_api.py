@@ -71,8 +71,8 @@ class BedrockEmulator(LoopbackServer):
     region = "us-east-1"
     key_id = "AKIAEMULATED"
     secret = "emulated/secret+key"
-    session_token = "emulated-session-token"
-    api_key = "emulated-bearer-key"
+    session_token = "IQoJb3JpZ2luX2VtdWxhdG9y"
+    api_key = "ABSKQmVkcm9ja0VtdWxhdG9y"
 
     def __init__(self) -> None:
         super().__init__()
