@@ -122,9 +122,10 @@ def prepare(row: Operation[Any, Any], model: str, given: Mapping[str, object]) -
     params: dict[str, Any] = {k: v for k, v in given.items() if k not in _OPTIONS and v is not None}
     deployment = _deployment(model, options, params)
     provider = get_provider(deployment.provider if deployment.mock is None else MOCK)
-    mocked = _PROVIDER_OPTIONS if provider.name == MOCK else ()
-    for name in (*(option.name for option in provider.options), *mocked):
-        params.pop(name, None)
+    if deployment.mock is not None:
+        params = {name: value for name, value in params.items() if name not in _PROVIDER_OPTIONS}
+    for option in provider.options:
+        params.pop(option.name, None)
     if row.name not in provider.operations:
         raise _lacks(row, provider, model)
     _check_params(row, params, options, deployment, provider)

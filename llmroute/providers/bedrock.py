@@ -21,8 +21,9 @@ from ..errors import APIError, APIResponseValidationError, AuthenticationError, 
 from ..sse import Event
 from ..types.call_info import Answer
 from ..types.chat_request import ChatRequest
-from ..types.request import Request
-from . import bedrock_answer, bedrock_request
+from ..types.embedding import EmbeddingRequest
+from ..types.request import JSON, Request
+from . import bedrock_answer, bedrock_embeddings, bedrock_request
 from .base import Decoder, HTTPCall, Option, Provider, Splitter
 from .bedrock_answer import ConverseDecoder
 from .bedrock_errors import refusal
@@ -56,8 +57,10 @@ class Bedrock(Provider):
         Option("aws_session_token", secret=True),
         Option("aws_profile_name", secret=True),
     )
-    operations = ("chat", "text")
-    extra_params = bedrock_request.OWN_FIELDS | bedrock_request.MODEL_FIELDS
+    operations = ("chat", "text", "embedding")
+    extra_params = (
+        bedrock_request.OWN_FIELDS | bedrock_request.MODEL_FIELDS | bedrock_embeddings.OWN_PARAMS
+    )
 
     def own_url(self, options: Mapping[str, Any]) -> str:
         """The endpoint of the region."""
@@ -74,14 +77,19 @@ class Bedrock(Provider):
 
     def build(self, request: Request, deployment: Deployment) -> HTTPCall:
         """The call, signed or with a bearer key; a signature is made when it is sent."""
-        request = chat_request(request)
-        assert isinstance(request, ChatRequest)  # `operations` has nothing else
-        reasons = bedrock_request.refused_values(request)
-        params, dropped = select_params(request, _ACCEPTED, self.name, reasons)
         model = deployment.model.removeprefix("converse/")
-        body = bedrock_request.body(request, model, params)
+        if isinstance(request, EmbeddingRequest):
+            known = bedrock_embeddings.accepted(model)
+            params, dropped = select_params(request, known, self.name)
+            body, action = bedrock_embeddings.body(request, model, params), "invoke"
+        else:
+            request = chat_request(request)
+            assert isinstance(request, ChatRequest)  # `operations` has nothing else
+            reasons = bedrock_request.refused_values(request)
+            params, dropped = select_params(request, _ACCEPTED, self.name, reasons)
+            body = bedrock_request.body(request, model, params)
+            action = "converse-stream" if request.stream else "converse"
         body.update(request.extra_body)
-        action = "converse-stream" if request.stream else "converse"
         call = HTTPCall(
             "POST",
             f"{deployment.api_base}/model/{quote(model, safe='')}/{action}",
@@ -93,6 +101,8 @@ class Bedrock(Provider):
 
     def parse(self, body: bytes, request: Request) -> Answer:
         """The answer in OpenAI's shape."""
+        if isinstance(request, EmbeddingRequest):
+            return bedrock_embeddings.response(_decoded(body, request), request)
         return text_answer(_parse(body, request), request)
 
     def splitter(self, headers: Mapping[str, str]) -> Splitter[bytes, Event]:
@@ -114,13 +124,16 @@ def _parse(body: bytes, request: Request) -> Answer:
         events = EventStreamSplitter()
         pieces = chain(events.feed(body), events.flush())
         return assembled(ConverseDecoder(request), pieces, chat_request(request))
+    return bedrock_answer.completion(_decoded(body, request), request)
+
+
+def _decoded(body: bytes, request: Request) -> JSON:
     try:
-        payload: Any = from_json(body)
+        return from_json(body)
     except ValueError:
         raise APIResponseValidationError(
             "The answer of Bedrock is not JSON.", model=request.model, body=decode(body)
         ) from None
-    return bedrock_answer.completion(payload, request)
 
 
 def _headers(request: Request) -> dict[str, str]:

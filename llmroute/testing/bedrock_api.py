@@ -1,7 +1,8 @@
 """An emulator of Bedrock's Converse API.
 
-A real HTTP server on loopback that answers `/model/{id}/converse` and `converse-stream`, checks
-signatures and bearer keys, and refuses what the service refuses in requests:
+A real HTTP server on loopback that answers `/model/{id}/converse` and `converse-stream`, and
+`invoke` with scripted HTTP answers. It checks signatures and bearer keys, and refuses what the
+service refuses in requests:
 
     with BedrockEmulator() as server:
         server.script("Hello!", failure(429, "ThrottlingException"), [{"text": "Hi"}])
@@ -40,7 +41,7 @@ __all__ = [
 Block: TypeAlias = Mapping[str, Any]
 JSON_HEADERS = {"content-type": "application/json", "x-amzn-requestid": "emulated-request"}
 STREAM_HEADERS = {**JSON_HEADERS, "content-type": "application/vnd.amazon.eventstream"}
-_PATH = re.compile(r"/model/([^/]+)/(converse|converse-stream)")
+_PATH = re.compile(r"/model/([^/]+)/(converse|converse-stream|invoke)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,8 @@ class BedrockEmulator(LoopbackServer):
             found = _PATH.fullmatch(request.path)
             if found is None:
                 raise RefusedError(404, "UnknownOperationException", "There is no such operation.")
-            check_request(request.json)
+            if found[2] != "invoke":
+                check_request(request.json)
         except RefusedError as refused:
             _send(exchange, failure(refused.status, refused.type, str(refused)))
             return
