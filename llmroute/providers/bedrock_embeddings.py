@@ -23,7 +23,11 @@ _COHERE = {
     "input_type": "input_type",
     "truncate": "truncate",
 }
-_NOVA = {"dimensions": "embeddingDimension", "embedding_purpose": "embeddingPurpose"}
+_NOVA = {
+    "dimensions": "embeddingDimension",
+    "embedding_purpose": "embeddingPurpose",
+    "truncate": "truncationMode",
+}
 _TITAN = {"dimensions": "dimensions", "normalize": "normalize"}
 OWN_PARAMS = frozenset({*_COHERE, *_NOVA, *_TITAN} - {"dimensions"})
 """Parameters that only some of these models take."""
@@ -50,7 +54,7 @@ def body(request: EmbeddingRequest, model: str, params: Mapping[str, JSON]) -> d
         )
     if names is _TITAN:
         return {"inputText": texts[0], **given}
-    text = {"value": texts[0], "truncationMode": "NONE"}
+    text = {"value": texts[0], "truncationMode": given.pop("truncationMode", "NONE")}
     task = {"embeddingPurpose": "GENERIC_INDEX", "text": text, **given}
     return {"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": task}
 

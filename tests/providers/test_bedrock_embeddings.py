@@ -56,6 +56,11 @@ def _json(value: Any) -> bytes:
              "embeddingPurpose": "TEXT_RETRIEVAL", "embeddingDimension": 2,
              "text": {"value": "Hi", "truncationMode": "NONE"}}},
          {"embeddings": [{"embeddingType": "TEXT", "embedding": VECTOR}]}),
+        (NOVA, {"truncate": "START"},
+         {"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": {
+             "embeddingPurpose": "GENERIC_INDEX",
+             "text": {"value": "Hi", "truncationMode": "START"}}},
+         {"embeddings": [{"embeddingType": "TEXT", "embedding": VECTOR}]}),
         (COHERE, {"dimensions": 2, "truncate": "END"},
          {"texts": ["Hi"], "input_type": "search_document", "output_dimension": 2,
           "truncate": "END"},
@@ -101,7 +106,7 @@ def test_embedding_as_base64(server: BedrockEmulator) -> None:
     [
         (TITAN, {"input_type": "x"}),
         (COHERE, {"normalize": True}),
-        (NOVA, {"truncate": "END"}),
+        (NOVA, {"normalize": True}),
         (TITAN, {"user": "x"}),
     ],
 )
