@@ -130,6 +130,11 @@ class ConverseDecoder(Decoder[Event]):
 
     def __init__(self, request: Request) -> None:
         self._request = request
+        self._head = {
+            "id": f"chatcmpl-{request.call_id}",
+            "created": request.created,
+            "model": request.model,
+        }
         self._blocks: dict[int, GrowingBlock] = {}
         self._calls: dict[int, int] = {}
         self._answers: set[int] = set()
@@ -154,14 +159,14 @@ class ConverseDecoder(Decoder[Event]):
             name, payload = next(iter(payload.items()), ("", {}))
             if (error := exception_in(name, payload)) is not None:
                 raise error
-        return self._chunks(name, payload) if isinstance(payload, Mapping) else ()
+        return self._chunks(name, payload) if isinstance(payload, dict) else ()
 
-    def _payload(self, event: Event) -> Mapping[str, JSON]:
+    def _payload(self, event: Event) -> dict[str, JSON]:
         try:
             payload = from_json(event.data)
         except ValueError:
             payload = None
-        if not isinstance(payload, Mapping):
+        if not isinstance(payload, dict):
             raise APIResponseValidationError(
                 "An event of Bedrock's stream is not a JSON object.",
                 model=self._request.model,
@@ -171,12 +176,12 @@ class ConverseDecoder(Decoder[Event]):
 
     def _chunks(self, name: str, payload: Mapping[str, JSON]) -> Sequence[ChatCompletionChunk]:
         match name:
+            case "contentBlockDelta":
+                return self._grow(payload.get("contentBlockIndex"), payload.get("delta"))
             case "messageStart":
                 return (self._chunk({"role": "assistant", "content": ""}),)
             case "contentBlockStart":
                 return self._start(payload.get("contentBlockIndex"), payload.get("start"))
-            case "contentBlockDelta":
-                return self._grow(payload.get("contentBlockIndex"), payload.get("delta"))
             case "contentBlockStop":
                 return self._stop(payload.get("contentBlockIndex"))
             case "messageStop":
@@ -202,9 +207,11 @@ class ConverseDecoder(Decoder[Event]):
         return (self._chunk({"tool_calls": [{**call, "function": function}]}),)
 
     def _grow(self, index: JSON, delta: JSON) -> Sequence[ChatCompletionChunk]:
-        if not isinstance(index, int) or not isinstance(delta, Mapping):
+        if not isinstance(index, int) or not isinstance(delta, dict):
             return ()
-        block = self._blocks.setdefault(index, GrowingBlock({}))
+        block = self._blocks.get(index)
+        if block is None:
+            block = self._blocks[index] = GrowingBlock({})
         block.add(delta)
         match delta:
             case {"text": str(text)}:
@@ -265,13 +272,7 @@ class ConverseDecoder(Decoder[Event]):
         ending: Mapping[str, JSON] | None = None,
         beside: Mapping[str, JSON] | None = None,
     ) -> ChatCompletionChunk:
-        choices = [] if delta is None else [{"index": 0, "delta": delta, **(ending or {})}]
-        return ChatCompletionChunk.model_validate(
-            {
-                **(beside or {}),
-                "id": f"chatcmpl-{self._request.call_id}",
-                "created": self._request.created,
-                "model": self._request.model,
-                "choices": choices,
-            }
-        )
+        choice = {"index": 0, "delta": delta, **ending} if ending else {"index": 0, "delta": delta}
+        chunk = {**beside, **self._head} if beside else {**self._head}
+        chunk["choices"] = [] if delta is None else [choice]
+        return ChatCompletionChunk.model_validate(chunk)

@@ -6,6 +6,7 @@ a checksum of all. Written from https://smithy.io/2.0/aws/amazon-eventstream.htm
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Iterable, Iterator
 from zlib import crc32
@@ -23,6 +24,7 @@ _CHECKSUM = struct.Struct(">I")
 _LENGTH = struct.Struct(">H")
 _LEAST = _PRELUDE.size + _CHECKSUM.size
 _MAX_HEADERS = 128 * 1024
+_USUAL_HEADERS = 256
 # How many bytes a header's value takes, by its type; types 6 and 7 say it themselves.
 _SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 _BYTES, _TEXT = 6, 7
@@ -65,6 +67,9 @@ class EventStreamSplitter:
 
     def _frames(self, piece: bytes) -> Iterator[Event]:
         rest = self._rest
+        if not rest and len(piece) >= _LEAST and _frame_length(piece, 0) == len(piece):
+            yield _event(piece)  # as most pieces are that come from a service which is writing
+            return
         rest += piece
         start = 0
         while len(rest) - start >= _PRELUDE.size:
@@ -76,7 +81,7 @@ class EventStreamSplitter:
         del rest[:start]
 
 
-def _frame_length(data: bytearray, start: int) -> int:
+def _frame_length(data: bytes | bytearray, start: int) -> int:
     """The length of the frame whose first 12 bytes are at `start`."""
     length, headers, checksum = _PRELUDE.unpack_from(data, start)
     if crc32(data[start : start + 8]) != checksum:
@@ -95,14 +100,25 @@ def _event(frame: bytes) -> Event:
     if crc32(frame[:-4]) != checksum:
         raise _damaged("its checksum is wrong")
     end = _PRELUDE.size + size
-    headers, payload = dict(_headers(frame[_PRELUDE.size : end])), frame[end:-4]
+    block, payload = frame[_PRELUDE.size : end], frame[end:-4]
+    kind, name, words = _named(block) if size <= _USUAL_HEADERS else _named.__wrapped__(block)
+    return Event(name, to_json({"message": words}) if kind == "error" else payload)
+
+
+@functools.lru_cache(maxsize=64)
+def _named(block: bytes) -> tuple[str, str, str]:
+    """What the headers say: the kind of message, the event's name, and an error's words.
+
+    Remembered, as all events of a kind have the same headers.
+    """
+    headers = dict(_headers(block))
     match headers.get(":message-type"):
         case "exception":
-            return Event(EXCEPTION + headers.get(":exception-type", ""), payload)
+            return "exception", EXCEPTION + headers.get(":exception-type", ""), ""
         case "error":
-            said = {"message": headers.get(":error-message", "")}
-            return Event(EXCEPTION + headers.get(":error-code", ""), to_json(said))
-    return Event(headers.get(":event-type", "message"), payload)
+            code, words = headers.get(":error-code", ""), headers.get(":error-message", "")
+            return "error", EXCEPTION + code, words
+    return "event", headers.get(":event-type", "message"), ""
 
 
 def _headers(block: bytes) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ Written from https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-cre
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 from collections.abc import Sequence
@@ -56,10 +57,16 @@ def sign(
 def signature(call: HTTPCall, names: Sequence[str], *, time: str, scope: str, secret: str) -> str:
     """The signature of a call whose headers have a host; `names` are those that are signed."""
     request = _sha256(_canonical(call, names).encode())
+    return _hmac(_key(secret, scope), f"{ALGORITHM}\n{time}\n{scope}\n{request}").hex()
+
+
+@functools.lru_cache(maxsize=16)
+def _key(secret: str, scope: str) -> bytes:
+    """The key to sign with, which is the same all day."""
     key = f"AWS4{secret}".encode()
     for part in scope.split("/"):
         key = _hmac(key, part)
-    return _hmac(key, f"{ALGORITHM}\n{time}\n{scope}\n{request}").hex()
+    return key
 
 
 def _canonical(call: HTTPCall, names: Sequence[str]) -> str:
