@@ -14,6 +14,7 @@ from ..errors import BadRequestError
 from ..types.chat_request import ChatRequest
 from ..types.request import JSON
 from . import bedrock_models as models
+from .anthropic_request import enforceable
 from .bedrock_blocks import ANSWER_TOOL, asks_for_schema
 from .bedrock_content import cache_point, converse_messages
 
@@ -147,6 +148,8 @@ def _tool(tool: Mapping[str, JSON]) -> Iterator[dict[str, JSON]]:
     schema = function.get("parameters") or {"type": "object", "properties": {}}
     spec = {"name": function.get("name"), "inputSchema": {"json": schema}}
     spec |= {key: function[key] for key in ("description", "strict") if function.get(key)}
+    if function.get("strict"):
+        spec["inputSchema"] = {"json": enforceable(schema)}
     yield {"toolSpec": spec}
     if marker := tool.get("cache_control") or function.get("cache_control"):
         yield cache_point(marker)
@@ -185,7 +188,7 @@ def _schema(params: Mapping[str, JSON]) -> Mapping[str, JSON]:
 
 def _text_format(params: Mapping[str, JSON]) -> dict[str, JSON]:
     described = _schema(params)
-    schema = {"schema": to_json(described["schema"]).decode()}
+    schema = {"schema": to_json(enforceable(described["schema"])).decode()}
     schema |= {key: described[key] for key in ("name", "description") if described.get(key)}
     return {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}}
 

@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import unquote
 
 import botocore.session
+import httpx
 import pytest
 from botocore.serialize import create_serializer
-from pydantic import BaseModel
 
 import llmroute
 from llmroute import (
@@ -217,6 +217,7 @@ def test_tools() -> None:
     strict = {"type": "function", "function": {**TOOL["function"], "strict": True}}  # type: ignore[dict-item]
     cached = {**TOOL, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
     own = {"systemTool": {"name": "nova_grounding"}}
+    closed = {**SPEC["toolSpec"]["inputSchema"]["json"], "additionalProperties": False}
     assert body(tools=[bare, strict, cached, own, SPEC])["toolConfig"]["tools"] == [
         {
             "toolSpec": {
@@ -224,7 +225,7 @@ def test_tools() -> None:
                 "inputSchema": {"json": {"type": "object", "properties": {}}},
             }
         },
-        {"toolSpec": {**SPEC["toolSpec"], "strict": True}},
+        {"toolSpec": {**SPEC["toolSpec"], "strict": True, "inputSchema": {"json": closed}}},
         SPEC,
         {"cachePoint": {"type": "default", "ttl": "1h"}},
         own,
@@ -369,12 +370,6 @@ def test_a_beginning_to_go_on_with() -> None:
     assert body([*user("Hi"), begun])["messages"][1]["content"] == [{"text": "The answer is"}]
 
 
-class Answer(BaseModel):
-    """An answer."""
-
-    number: int
-
-
 FORMAT = {
     "type": "json_schema",
     "json_schema": {"name": "Answer", "description": "One.", "schema": {"type": "object"}},
@@ -412,6 +407,18 @@ def test_schema_by_each_models_best_way(model: str, enforced: bool) -> None:
     assert sent["toolConfig"] == {
         "tools": [{"toolSpec": spec}],
         "toolChoice": {"tool": {"name": "json_tool_call"}},
+    }
+
+
+def test_schema_without_what_is_not_enforced() -> None:
+    number = {"type": "integer", "minimum": 1}
+    schema = {"type": "object", "properties": {"number": number}}
+    format = {"type": "json_schema", "json_schema": {"name": "A", "schema": schema}}
+    sent = body(response_format=format)["outputConfig"]["textFormat"]["structure"]["jsonSchema"]
+    assert json.loads(sent["schema"]) == {
+        "type": "object",
+        "properties": {"number": {"type": "integer", "description": "(minimum: 1)"}},
+        "additionalProperties": False,
     }
 
 
@@ -481,6 +488,11 @@ def test_access_by_signature(server: BedrockEmulator) -> None:
 @pytest.mark.parametrize("headers", [{"x-amzn-bedrock-trace": "ENABLED"}, {"X-Amz-Other": "a  b"}])
 def test_access_by_signature_with_headers(headers: dict[str, str], server: BedrockEmulator) -> None:
     assert ask(**server.place, extra_headers=headers) == "You said: Hi"
+
+
+def test_access_by_signature_through_a_client_of_the_caller(server: BedrockEmulator) -> None:
+    with httpx.Client() as client:
+        assert ask(**server.place, client=client) == "You said: Hi"
 
 
 def test_access_by_settings_of_the_environment(
