@@ -38,7 +38,6 @@ _HOST = re.compile(
     r"(?:vpce-[a-z0-9-]+\.)?bedrock-runtime(?:-fips)?\.(?P<region>[a-z0-9-]+)"
     r"\.(?:vpce\.)?(?:amazonaws\.com(?:\.cn)?|api\.aws)"
 )
-_ACCEPTED = bedrock_request.PARAMS | bedrock_request.OWN_FIELDS | bedrock_request.MODEL_FIELDS
 
 
 class Bedrock(Provider):
@@ -83,20 +82,11 @@ class Bedrock(Provider):
             params, dropped = select_params(request, known, self.name)
             body, action = bedrock_embeddings.body(request, model, params), "invoke"
         else:
-            request = chat_request(request)
-            assert isinstance(request, ChatRequest)  # `operations` has nothing else
-            reasons = bedrock_request.refused_values(request)
-            params, dropped = select_params(request, _ACCEPTED, self.name, reasons)
-            body = bedrock_request.body(request, model, params)
+            body, dropped = _chat_body(request, model)
             action = "converse-stream" if request.stream else "converse"
         body.update(request.extra_body)
-        call = HTTPCall(
-            "POST",
-            f"{deployment.api_base}/model/{quote(model, safe='')}/{action}",
-            _headers(request),
-            encode(body, request),
-            dropped,
-        )
+        url = f"{deployment.api_base}/model/{quote(model, safe='')}/{action}"
+        call = HTTPCall("POST", url, _headers(request), encode(body, request), dropped)
         return _with_access(call, deployment)
 
     def parse(self, body: bytes, request: Request) -> Answer:
@@ -116,6 +106,17 @@ class Bedrock(Provider):
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:
         """The error an answer stands for."""
         return refusal(status, headers, body)
+
+
+def _chat_body(request: Request, model: str) -> tuple[dict[str, JSON], tuple[str, ...]]:
+    """The body of a chat or text call, and the names of parameters that were left out."""
+    request = chat_request(request)
+    assert isinstance(request, ChatRequest)  # `operations` has nothing else
+    reasons = bedrock_request.refused_values(request)
+    params, dropped = select_params(request, bedrock_request.ACCEPTED, "bedrock", reasons)
+    if request.unsupported == "pass":
+        params = bedrock_request.with_others(params, reasons)
+    return bedrock_request.body(request, model, params), dropped
 
 
 def _parse(body: bytes, request: Request) -> Answer:

@@ -16,9 +16,9 @@ ANSWER_TOOL = "json_tool_call"
 
 
 def asks_for_schema(params: Mapping[str, JSON]) -> bool:
-    """Whether an answer in JSON is asked for."""
+    """Whether an answer by a schema is asked for."""
     wanted = params.get("response_format")
-    return isinstance(wanted, Mapping) and wanted.get("type", "json_schema") != "text"
+    return isinstance(wanted, Mapping) and wanted.get("type", "json_schema") == "json_schema"
 
 
 def message(blocks: Sequence[Mapping[str, JSON]], *, as_schema: bool) -> dict[str, JSON]:

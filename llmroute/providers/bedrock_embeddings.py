@@ -41,7 +41,7 @@ def accepted(model: str) -> frozenset[str]:
 def body(request: EmbeddingRequest, model: str, params: Mapping[str, JSON]) -> dict[str, JSON]:
     """The body of a call of `invoke`. Raises `BadRequestError` for inputs the model cannot take."""
     texts, names = _texts(request), _names(model)
-    given = {names[name]: value for name, value in params.items() if name in names}
+    given = {names.get(name, name): v for name, v in params.items() if name != "encoding_format"}
     if names is _COHERE:
         # It insists on knowing what the texts are for.
         return {"texts": texts, "input_type": "search_document", **given}

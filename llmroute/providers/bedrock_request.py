@@ -6,7 +6,7 @@ Written from https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from pydantic_core import to_json
 
@@ -51,6 +51,7 @@ OWN_FIELDS = frozenset(
 """Fields of the body that a caller may give by their own names."""
 MODEL_FIELDS = frozenset(["anthropic_beta", "output_config", "thinking"])
 """Fields of Claude models, which go into `additionalModelRequestFields`."""
+ACCEPTED = PARAMS | OWN_FIELDS | MODEL_FIELDS
 
 _INFERENCE = {
     "max_tokens": "maxTokens",
@@ -73,6 +74,19 @@ def refused_values(request: ChatRequest) -> dict[str, str]:
     if isinstance(wanted, Mapping) and wanted.get("type") == "json_object":
         reasons["response_format"] = '"json_object"; it gives JSON by a schema'
     return reasons
+
+
+def with_others(params: Mapping[str, JSON], reasons: Collection[str]) -> dict[str, JSON]:
+    """`params` with those that Bedrock has nothing for where it hands fields on to the model.
+
+    `reasons` names those of which it does not take the value.
+    """
+    others = {name: v for name, v in params.items() if name not in ACCEPTED or name in reasons}
+    known = {name: value for name, value in params.items() if name not in others}
+    if others:
+        fields = params.get("additionalModelRequestFields") or {}
+        known["additionalModelRequestFields"] = {**others, **fields}
+    return known
 
 
 def body(request: ChatRequest, model: str, params: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -118,6 +118,11 @@ def test_embedding_parameters_of_other_models(
     assert server.requests == []
 
 
+def test_embedding_parameters_that_are_passed(server: BedrockEmulator) -> None:
+    embed(server, TITAN, {"embedding": VECTOR}, user="x", unsupported="pass")
+    assert server.requests[-1].json == {"inputText": "Hi", "user": "x"}
+
+
 @pytest.mark.parametrize(
     "answer",
     [

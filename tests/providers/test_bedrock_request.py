@@ -444,6 +444,22 @@ def test_refused_parameters(params: dict[str, Any], name: str) -> None:
         assert build(**params, unsupported="drop").dropped_params == (name,)
 
 
+def test_refused_parameters_that_are_passed() -> None:
+    format = {"type": "json_object"}
+    sent = body(
+        seed=1,
+        response_format=format,
+        tools=[TOOL],
+        parallel_tool_calls=False,
+        max_tokens=3,
+        additionalModelRequestFields={"x": 1},
+        unsupported="pass",
+    )
+    fields = {"seed": 1, "response_format": format, "parallel_tool_calls": False, "x": 1}
+    assert sent["additionalModelRequestFields"] == fields
+    assert sent["inferenceConfig"] == {"maxTokens": 3}
+
+
 def test_no_tools_after_calls_is_refused() -> None:
     messages = [*user("Hi"), ASKED, {"role": "tool", "tool_call_id": "c-1", "content": "x"}]
     with pytest.raises(UnsupportedParamsError, match="tool_choice"):
