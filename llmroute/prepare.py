@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast, get_args
 
@@ -24,7 +24,24 @@ from .types.request import Request, TimeLimits, Unsupported
 DEFAULT_RETRIES = 2
 
 
-class CallOptions(TypedDict, total=False):
+class ProviderOptions(TypedDict, total=False):
+    """What only some providers take: how to reach them. See `Provider.options`."""
+
+    api_version: str | None
+    """Azure: the version of its API, such as `"2025-04-01-preview"` or `"v1"`."""
+    azure_ad_token: str | None
+    """Azure: a token of Microsoft Entra ID, in place of a key."""
+    azure_ad_token_provider: Callable[[], str] | None
+    """Azure: gives such a token; called whenever a request is sent."""
+    aws_access_key_id: str | None
+    aws_secret_access_key: str | None
+    aws_session_token: str | None
+    aws_region_name: str | None
+    aws_profile_name: str | None
+    """AWS: a profile of `~/.aws/credentials` and `~/.aws/config`."""
+
+
+class CallOptions(ProviderOptions, total=False):
     """What every call takes beside the parameters of its operation."""
 
     api_key: str | None
@@ -90,7 +107,8 @@ class Prepared:
 _TEXTS = ("api_key", "api_base", "base_url")
 _UNSUPPORTED = get_args(Unsupported)
 _CHECKED = {*_TEXTS, "extra_body", "extra_headers", "model_kwargs", "unsupported"}
-_OPTIONS = frozenset(CallOptions.__annotations__)
+_PROVIDER_OPTIONS = frozenset(ProviderOptions.__annotations__)
+_OPTIONS = frozenset(CallOptions.__annotations__) - _PROVIDER_OPTIONS
 
 
 def prepare(row: Operation[Any, Any], model: str, given: Mapping[str, object]) -> Prepared:
@@ -102,8 +120,12 @@ def prepare(row: Operation[Any, Any], model: str, given: Mapping[str, object]) -
     _check_options(given, model)
     options = cast(CallOptions, {k: v for k, v in given.items() if k in _OPTIONS})
     params: dict[str, Any] = {k: v for k, v in given.items() if k not in _OPTIONS and v is not None}
-    deployment = _deployment(model, options)
+    deployment = _deployment(model, options, params)
     provider = get_provider(deployment.provider if deployment.mock is None else MOCK)
+    if deployment.mock is not None:
+        params = {name: value for name, value in params.items() if name not in _PROVIDER_OPTIONS}
+    for option in provider.options:
+        params.pop(option.name, None)
     if row.name not in provider.operations:
         raise _lacks(row, provider, model)
     _check_params(row, params, options, deployment, provider)
@@ -138,7 +160,7 @@ def _wrong_option(name: str, value: object) -> str:
     return ""
 
 
-def _deployment(model: str, options: CallOptions) -> Deployment:
+def _deployment(model: str, options: CallOptions, given: Mapping[str, object]) -> Deployment:
     if options.get("mock_response") is not None:
         prefix, name = split_model(model)
         return Deployment(provider=prefix or MOCK, model=name, mock=options["mock_response"])
@@ -147,6 +169,7 @@ def _deployment(model: str, options: CallOptions) -> Deployment:
         api_key=options.get("api_key"),
         api_base=options.get("api_base") or options.get("base_url"),
         model_kwargs=options.get("model_kwargs"),
+        given=given,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,9 +24,12 @@ def resolve(
     api_key: str | None = None,
     api_base: str | None = None,
     model_kwargs: Mapping[str, Any] | None = None,
+    given: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Deployment:
     """The deployment `model` names.
+
+    Of `given`, a call's keyword arguments, only the provider's `options` count.
 
     Raises `BadRequestError` for a model string or URL that is none, and `AuthenticationError`,
     naming the variable, when the provider needs a key and there is none.
@@ -36,8 +40,11 @@ def resolve(
     provider = get_provider(prefix, model)
     if not name:
         raise BadRequestError(f"The model string {model!r} has no model name.", model=model)
-    base = _base(provider, api_base, model, environ)
     key = (api_key or "").strip()  # one that was read from a file often ends in a line end
+    if provider.options:
+        options = {**(model_kwargs or {}), **_options(provider, given or {}, model)}
+        return _with_options(provider, options, model, api_base, key, environ)
+    base = _base(provider, api_base, {}, model, environ)
     if not key and base is not None:  # what a variable that is not set often comes to
         key = _key(provider, base, model, environ) or ""
     if model_kwargs:
@@ -57,11 +64,64 @@ def _deployment(prefix: str, name: str, base: str | None, key: str | None) -> De
     return Deployment(provider=prefix, model=name, api_base=base, api_key=key)
 
 
+def _with_options(
+    provider: Provider,
+    options: dict[str, Any],
+    model: str,
+    api_base: str | None,
+    key: str,
+    environ: Mapping[str, str],
+) -> Deployment:
+    """The deployment of a provider that takes options, in place of a key or beside it."""
+    has_secret = any(option.secret and option.name in options for option in provider.options)
+    options.update(_from_environment(provider, options, environ, secret=False))
+    base = _base(provider, api_base, options, model, environ) or ""
+    if not key and not has_secret:
+        key = _key(provider, base, model, environ) or ""
+    if not key and _is_own(provider, base, environ):
+        options.update(_from_environment(provider, options, environ, secret=True))
+    return Deployment(
+        provider=provider.name,
+        model=split_model(model)[1],
+        api_base=base or None,
+        api_key=key or None,
+        model_kwargs=options,
+    )
+
+
+def _options(provider: Provider, given: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """The provider's options among a call's keyword arguments; `None` is none."""
+    options = {o.name: given[o.name] for o in provider.options if given.get(o.name) is not None}
+    for name, value in options.items():
+        if not isinstance(value, str) and not callable(value):
+            raise BadRequestError(
+                f"{name} must be a text, not {type(value).__name__}.", model=model, param=name
+            )
+    return options
+
+
+def _from_environment(
+    provider: Provider, options: Mapping[str, Any], environ: Mapping[str, str], *, secret: bool
+) -> Mapping[str, str]:
+    """The `secret` or the other options that the environment has and the caller did not give."""
+    if provider.uses_aws:
+        from . import aws_settings  # with configparser, for few providers
+
+        return (aws_settings.credentials if secret else aws_settings.region)(options, environ)
+    missing = [o for o in provider.options if o.secret == secret and o.name not in options]
+    found = {option.name: _first(option.env, environ) for option in missing}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def _base(
-    provider: Provider, api_base: str | None, model: str, environ: Mapping[str, str]
+    provider: Provider,
+    api_base: str | None,
+    options: Mapping[str, Any],
+    model: str,
+    environ: Mapping[str, str],
 ) -> str | None:
     """The base URL; `None` for a model in this process."""
-    base = api_base or next(_own(provider, environ), None)
+    base = api_base or next(_own(provider, environ), None) or provider.own_url(options)
     if base is None:
         if provider.runs_here:
             return None
@@ -88,9 +148,19 @@ def _own(provider: Provider, environ: Mapping[str, str]) -> Iterator[str]:
     yield from filter(None, (_first(provider.base_env, environ), provider.base_url))
 
 
+def _is_own(provider: Provider, base: str, environ: Mapping[str, str]) -> bool:
+    """Whether a URL is at the provider's own host, or at that of its own variable."""
+    place = origin(base)
+    if any(place == origin(url) for url in _own(provider, environ)):
+        return True
+    if not provider.own_hosts or place is None or (place[0], place[2]) != ("https", 443):
+        return False
+    return re.fullmatch(provider.own_hosts, place[1]) is not None
+
+
 def _key(provider: Provider, base: str, model: str, environ: Mapping[str, str]) -> str | None:
     """The key of the provider's variables, for its own host only unless it goes anywhere."""
-    ours = any(origin(base) == origin(url) for url in _own(provider, environ))
+    ours = _is_own(provider, base, environ)
     found = None
     if ours or provider.key_to_any_host:
         found = _first(provider.key_env, environ)

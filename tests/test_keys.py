@@ -17,6 +17,11 @@ REMOTE = {name: row for name, row in ALL.items() if row.base_url or row.base_env
 HOSTED = {name: row for name, row in REMOTE.items() if not row.key_to_any_host}
 OWN = {name: row for name, row in REMOTE.items() if row.key_to_any_host}
 ELSEWHERE = "https://elsewhere.example/v1"
+MANY_HOSTS = {name: row for name, row in HOSTED.items() if row.own_hosts}
+ONE_OF_THEM = {
+    "azure": "https://mine.openai.azure.com",
+    "bedrock": "https://bedrock-runtime.us-east-1.amazonaws.com",
+}
 
 EVERY_KEY = {
     variable: f"key-of-{name}-in-{variable}"
@@ -25,11 +30,17 @@ EVERY_KEY = {
 }
 
 
+def own_base(name: str) -> str:
+    """A URL that the provider's own key may go to."""
+    return ONE_OF_THEM.get(name) or REMOTE[name].base_url or "http://localhost:4000"
+
+
 def key_sent(name: str, environ: dict[str, str], **given: Any) -> str | None:
     return resolve(f"{name}/m", environ=environ, **given).api_key
 
 
 def test_the_table_is_about_something() -> None:
+    assert set(MANY_HOSTS) == set(ONE_OF_THEM)
     assert len(HOSTED) >= 20
     assert set(OWN) >= {"hosted_vllm", "litellm_proxy", "llamafile", "lm_studio", "ollama"}
 
@@ -59,7 +70,7 @@ def test_a_provider_sends_its_own_key_to_its_own_host(name: str) -> None:
     [(name, variable) for name, row in REMOTE.items() for variable in row.key_env],
 )
 def test_each_of_its_variables_is_read_and_an_empty_one_is_none(name: str, variable: str) -> None:
-    base = REMOTE[name].base_url or "http://localhost:4000"
+    base = own_base(name)
     environ = {**dict.fromkeys(REMOTE[name].key_env, " "), variable: " the-key\n"}
     assert key_sent(name, environ, api_base=base) == "the-key"
 
@@ -79,7 +90,7 @@ def test_each_of_its_variables_is_read_and_an_empty_one_is_none(name: str, varia
     ],
 )
 def test_a_hosted_providers_key_goes_to_no_other_host(name: str, elsewhere: str) -> None:
-    host = (HOSTED[name].base_url or "").partition("://")[2].partition("/")[0]
+    host = own_base(name).partition("://")[2].partition("/")[0]
     assert key_sent(name, EVERY_KEY, api_base=elsewhere.format(host=host)) is None
 
 
@@ -107,7 +118,7 @@ def test_a_key_of_the_caller_goes_where_the_caller_says(name: str) -> None:
 @pytest.mark.parametrize("name", REMOTE)
 def test_another_providers_key_never_helps(name: str) -> None:
     others = {k: v for k, v in EVERY_KEY.items() if k not in REMOTE[name].key_env}
-    base = REMOTE[name].base_url or "http://localhost:4000"
+    base = own_base(name)
     if not REMOTE[name].key_required:
         assert key_sent(name, others, api_base=base) is None
         return

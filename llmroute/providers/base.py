@@ -149,6 +149,18 @@ class Splitter(Protocol[PieceT_contra, EventT_co]):
         """The events that the end completes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A keyword argument that says how to reach a provider: a version, a region, a credential."""
+
+    name: str
+    env: tuple[str, ...] = ()
+    """Environment variables that may hold it, best first."""
+    secret: bool = False
+    """Whether it is a credential: where the caller gives it, no key is read from the environment,
+    and from there it goes to the provider's own host only, as a key does."""
+
+
 @dataclass(kw_only=True, eq=False, init=False)
 class Provider:
     """One API. Subclass `OpenAILike` instead for an endpoint that speaks OpenAI's protocol.
@@ -173,6 +185,15 @@ class Provider:
     Right for software that one runs oneself; wrong for a hosted service, whose key belongs to its
     own host.
     """
+    own_hosts: str = ""
+    """A regular expression of all host names that are the provider's own, where it has many: the
+    key from the environment goes to them too, over https."""
+    options: tuple[Option, ...] = ()
+    """Keyword arguments that say how to reach it. They become `Deployment.model_kwargs` and are
+    never among the parameters that are sent."""
+    uses_aws: bool = False
+    """Whether it takes a region and credentials of AWS, which are also looked for in the standard
+    environment variables and files."""
     extra_params: frozenset[str] = frozenset()
     """Names of parameters beyond the canonical ones that it takes."""
     exact_counts: bool = False
@@ -182,6 +203,13 @@ class Provider:
     """What it can do."""
     runs_here: bool = False
     """Whether it works without any URL: a model in this process."""
+
+    def own_url(self, options: Mapping[str, Any]) -> str | None:
+        """Where its API is for a call with these `options`; asked if nothing else says a URL.
+
+        May raise `BadRequestError`, which says what is missing.
+        """
+        return self.base_url
 
     def build(self, request: Request, deployment: Deployment) -> Call:
         """The call to make. Raises `UnsupportedParamsError` and `UnsupportedOperationError`."""

@@ -270,7 +270,7 @@ def _file(file: Mapping[str, JSON], cache: JSON) -> Media:
         return Media(_kind(media_type), media_type, data=data, name=name, cache_control=cache)
     if isinstance(file_id, str) and file_id:
         # LiteLLM's users pass URLs here, as its documentation of files shows.
-        if file_id.startswith(("http://", "https://", "gs://", "s3://")):
+        if file_id.startswith(("http://", "https://", "gs://", "s3://", "data:")):
             return _at(file_id, None, media_type, name=name, cache_control=cache)
         return Media(_kind(media_type), media_type, file_id=file_id, name=name, cache_control=cache)
     raise BadRequestError("a file part must have file_data or file_id.")

@@ -35,6 +35,7 @@ _CLASS_BY_CODE: dict[str, type[APIError]] = {
     "string_above_max_length": ContextWindowExceededError,
     "content_policy_violation": ContentPolicyViolationError,
     "content_filter": ContentPolicyViolationError,
+    "ResponsibleAIPolicyViolation": ContentPolicyViolationError,  # Azure's, in `innererror`
 }
 
 # For an error without a number, as streams have them: OpenAI's codes and types, Anthropic's types
@@ -79,7 +80,8 @@ def payload_error(
     headers = headers or {}
     detail = _detail(payload)
     code, kind = _text(detail.get("code")), _text(detail.get("type"))
-    by_code = _CLASS_BY_CODE.get(code or "") or _CLASS_BY_CODE.get(kind or "")
+    named = (code, kind, _inner_code(detail))
+    by_code = next((_CLASS_BY_CODE[name] for name in named if name in _CLASS_BY_CODE), None)
     cls = by_code if by_code and 400 <= status < 500 else error_class(status)
     said = words(payload, otherwise=True)
     return cls(
@@ -290,7 +292,13 @@ def _status(payload: object) -> int:
         known = _STATUS_BY_CODE.get(_text(detail.get(key)) or "")
         if known is not None:
             return known
-    return 500
+    return _STATUS_BY_CODE.get(_inner_code(detail) or "", 500)
+
+
+def _inner_code(detail: Mapping[str, Any]) -> str | None:
+    """The code of `innererror`, where Azure says what an error is about."""
+    inner = detail.get("innererror")
+    return _text(inner.get("code")) if isinstance(inner, Mapping) else None
 
 
 def _text(value: object) -> str | None:

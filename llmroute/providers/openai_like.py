@@ -142,9 +142,10 @@ class OpenAILike(Provider):
         return error
 
     def _check_options(self, deployment: Deployment) -> None:
-        unknown = sorted(deployment.model_kwargs.keys() - self.model_options)
+        known_options = self.model_options | {option.name for option in self.options}
+        unknown = sorted(deployment.model_kwargs.keys() - known_options)
         if unknown:
-            known = ", ".join(map(repr, sorted(self.model_options))) or "none"
+            known = ", ".join(map(repr, sorted(known_options))) or "none"
             raise UnsupportedParamsError(
                 f"{self.name} does not take {unknown[0]!r} in model_kwargs; of a server's options "
                 f"it takes {known}. Options to load a model with are for one in this process.",
