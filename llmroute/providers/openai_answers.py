@@ -21,7 +21,7 @@ from ..types.request import Request
 from ..types.text import TextChoice, TextCompletion
 from .call_indexes import CallIndexes
 from .failures import choice_error, event_error, not_understood, stream_error
-from .repair import dicts, name_reasoning, repair_chunk, repair_completion
+from .repair import brings_content, dicts, name_reasoning, repair_chunk, repair_completion
 from .vectors import BadVectorsError, in_order
 from .words import words
 
@@ -135,6 +135,8 @@ class OpenAIDecoder(Decoder[Event]):
             ChatCompletionChunk if request.operation == "chat" else TextCompletion
         )
         self._calls: dict[int, CallIndexes] = {}
+        self._in_deltas = False
+        """Whether deltas have brought content, which a `message` at the end only repeats."""
 
     def feed(self, event: Event) -> tuple[Chunk, ...]:
         """The chunk in `event`, if it has one. Raises `APIError` for an error, and for what is
@@ -152,6 +154,8 @@ class OpenAIDecoder(Decoder[Event]):
             chunk = self._repaired(event)
             if chunk is None:
                 return ()
+        elif not self._in_deltas and isinstance(chunk, ChatCompletionChunk):
+            self._in_deltas = any(brings_content(vars(c.delta)) for c in chunk.choices)
         if isinstance(chunk, ChatCompletionChunk):
             for choice in chunk.choices:
                 delta = choice.delta
@@ -201,7 +205,9 @@ class OpenAIDecoder(Decoder[Event]):
             if not payload or isinstance(payload, dict):
                 return None  # a ping: it has no words, else it would be an error
             raise self._broken("is not a chunk", data)
-        repair_chunk(payload, self._request, self._finish_reasons)
+        deltas = [choice.get("delta") for choice in dicts(payload.get("choices"))]
+        self._in_deltas = self._in_deltas or any(map(brings_content, dicts(deltas)))
+        repair_chunk(payload, self._request, self._finish_reasons, self._in_deltas)
         try:
             return validate_leniently(self._model, payload)
         except ValidationError as exc:

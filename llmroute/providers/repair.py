@@ -62,9 +62,16 @@ def repair_completion(
 
 
 def repair_chunk(
-    payload: dict[str, Any], request: Request, finish_reasons: Mapping[str, str]
+    payload: dict[str, Any],
+    request: Request,
+    finish_reasons: Mapping[str, str],
+    in_deltas: bool = False,
 ) -> None:
-    """Fills in a decoded chunk of a stream, in place."""
+    """Fills in a decoded chunk of a stream, in place.
+
+    `in_deltas`: deltas have brought content, so a `message` without one repeats the whole answer,
+    as MiniMax ends its streams.
+    """
     _fill_in(payload, request, request.row.chunk_object)
     if not payload.get("choices"):
         payload["choices"] = []
@@ -74,11 +81,18 @@ def repair_chunk(
             _find_text(choice)
             choice.setdefault("text", "")
             continue
+        if in_deltas and choice.get("delta") is None and "message" in choice:
+            choice["native_message"] = choice.pop("message")
         _find_said(choice, "delta", "message")
         if not choice.get("delta"):  # null, or the [] of a language without empty objects
             choice["delta"] = {}
         for delta in dicts([choice["delta"]]):
             _repair_delta(delta)
+
+
+def brings_content(delta: Mapping[str, Any]) -> bool:
+    """Whether a delta has a piece of the answer."""
+    return any(map(delta.get, ("content", "reasoning_content", "reasoning", "tool_calls")))
 
 
 def name_reasoning(said: Message | Delta) -> None:

@@ -294,3 +294,34 @@ def test_parse_numbers_choices_that_have_the_same_number() -> None:
 
     assert isinstance(answer, ChatCompletion)
     assert [(c.index, c.message.content) for c in answer.choices] == [(0, "a"), (1, "b")]
+
+
+CALL = {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize("odd", [{}, {"id": 7}], ids=["canonical", "repaired"])
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [{"role": "assistant", "content": "Hel"}, {"content": "lo"}],
+        [{"role": "assistant", "content": ""}, {"tool_calls": [CALL]}],
+    ],
+    ids=["text", "call"],
+)
+def test_decoder_takes_a_message_at_the_end_for_a_repetition(
+    pieces: list[dict[str, Any]], odd: dict[str, Any]
+) -> None:
+    said = joined(*pieces).choices[0].message.to_dict()
+    chunks = [{**body_of("delta", piece, None), **odd} for piece in pieces]
+    last = body_of("message", said)
+    again = read(*map(json.dumps, [*chunks, last]))
+
+    assert again.choices[0].message.to_dict() == said
+    assert again.choices[0].finish_reason == "stop"
+
+
+def test_decoder_takes_messages_in_pieces_where_no_delta_brought_content() -> None:
+    first = body_of("delta", {"role": "assistant", "content": ""}, None)
+    rest = [body_of("message", {"content": "Hel"}, None), body_of("message", {"content": "lo"})]
+
+    assert read(*map(json.dumps, [first, *rest])).text == "Hello"
