@@ -6,27 +6,41 @@ A stream that breaks off gives `response.failed` as its last event, and then rai
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from ..errors import APIError, StreamInterruptedError
-from ..protocols.responses_events import ResponseEvents
+from ..errors import APIError, LLMRouteError, StreamInterruptedError
 from ..transport.streams import AsyncStream, Stream
-from ..types.call_info import CallInfo
-from ..types.chat import ChatCompletion
-from ..types.chat_chunk import ChatCompletionChunk
+from ..types.call_info import Answer, CallInfo
 from ..types.responses import Response, ResponseEvent
 
-StreamT = TypeVar("StreamT", Stream[ChatCompletionChunk], AsyncStream[ChatCompletionChunk])
+StreamT = TypeVar("StreamT", Stream[Any], AsyncStream[Any])
+
+
+class Events(Protocol):
+    """Makes the events of one answer of its chunks."""
+
+    final: Response
+    """The whole answer; set by `finish`."""
+
+    def begin(self) -> Iterable[ResponseEvent]:
+        """The events before anything is said."""
+
+    def feed(self, chunk: Any) -> Iterable[ResponseEvent]:
+        """The events of a chunk."""
+
+    def finish(self, answer: Any) -> Iterable[ResponseEvent]:
+        """The events after the last chunk of `answer`."""
+
+    def fail(self, error: LLMRouteError) -> Iterable[ResponseEvent]:
+        """The last event of an answer that broke off."""
 
 
 class _EventStream(Generic[StreamT]):
     """What both streams offer without waiting."""
 
-    def __init__(
-        self, chunks: StreamT, events: ResponseEvents, keep: Callable[[Response], None]
-    ) -> None:
+    def __init__(self, chunks: StreamT, events: Events, keep: Callable[[Response], None]) -> None:
         """`keep` is given the answer when it is whole."""
         self._chunks: StreamT = chunks
         self._events = events
@@ -53,10 +67,10 @@ class _EventStream(Generic[StreamT]):
     def _ended(self) -> bool:
         return self._closed or self._response is not None
 
-    def _take(self, chunk: ChatCompletionChunk) -> None:
+    def _take(self, chunk: object) -> None:
         self._coming.extend(self._events.feed(chunk))
 
-    def _finish(self, answer: ChatCompletion) -> None:
+    def _finish(self, answer: Answer) -> None:
         self._coming.extend(self._events.finish(answer))
         response = self._events.final
         response._call_info = answer.call_info
@@ -65,7 +79,7 @@ class _EventStream(Generic[StreamT]):
 
     def _fail(self, error: APIError) -> None:
         self._error = error
-        self._coming.append(self._events.fail(error))
+        self._coming.extend(self._events.fail(error))
 
     def _final(self) -> Response:
         if self._error is not None:
@@ -75,7 +89,7 @@ class _EventStream(Generic[StreamT]):
         return self._response
 
 
-class ResponseStream(_EventStream[Stream[ChatCompletionChunk]]):
+class ResponseStream(_EventStream[Stream[Any]]):
     """The events of an answer as they come. Iterate it, best inside `with`."""
 
     def __iter__(self) -> Iterator[ResponseEvent]:
@@ -125,7 +139,7 @@ class ResponseStream(_EventStream[Stream[ChatCompletionChunk]]):
         self.close()
 
 
-class AsyncResponseStream(_EventStream[AsyncStream[ChatCompletionChunk]]):
+class AsyncResponseStream(_EventStream[AsyncStream[Any]]):
     """The async twin of `ResponseStream`."""
 
     def __aiter__(self) -> AsyncIterator[ResponseEvent]:

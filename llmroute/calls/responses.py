@@ -1,27 +1,32 @@
-"""`responses()` and `aresponses()`: OpenAI's Responses protocol at every provider that chats."""
+"""`responses()` and `aresponses()`: OpenAI's Responses protocol at every provider that chats.
+
+A provider that speaks it gets the request as it is; for others it goes over a chat call.
+"""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, Literal, TypeAlias, Unpack, overload
 
 from pydantic import TypeAdapter, ValidationError
 
-from ..errors import BadRequestError, UnsupportedParamsError
-from ..prepare import CallOptions
+from ..errors import BadRequestError, UnsupportedOperationError, UnsupportedParamsError
+from ..prepare import CallOptions, prepare
 from ..protocols.responses_events import ResponseEvents, whole_response
 from ..protocols.responses_input import Item, items_of
+from ..protocols.responses_passed import PassedEvents
 from ..protocols.responses_request import chat_call
 from ..transport import drive
 from ..transport.drive import Job
-from ..types.chat import ChatCompletion
-from ..types.chat_chunk import ChatCompletionChunk
+from ..types.call_info import Answer
 from ..types.responses import Response, ResponsesParams
+from ..types.responses_request import RESPONSES, ResponsesRequest
 from .chat import chat_job
 from .response_store import MemoryResponseStore, ResponseStore
-from .response_streams import AsyncResponseStream, ResponseStream
+from .response_streams import AsyncResponseStream, Events, ResponseStream
 
 Input: TypeAlias = str | Sequence[Any]
 """A text (one user message), or input items and items of answers in order."""
@@ -35,7 +40,8 @@ class ResponsesArgs(ResponsesParams, CallOptions, total=False):
 
     response_store: ResponseStore | None
     """Where `previous_response_id` is looked up and answers are kept, unless `store=False`;
-    `None`: in this process, the latest 1,000 of at most 100 million characters."""
+    `None`: at the provider if it speaks this protocol, else in this process, the latest 1,000 of at
+    most 100 million characters."""
 
 
 @overload
@@ -62,7 +68,7 @@ def responses(
     Raises `UnsupportedParamsError` for what a chat cannot do (`background=True`, stored prompts,
     ...), and else what `completion()` raises.
     """
-    call = _bridge(model, input, stream, given)
+    call = _call(model, input, stream, given)
     if stream:
         return ResponseStream(drive.stream(call.job), call.events, call.keep)
     return call.answered(drive.complete(call.job))
@@ -84,26 +90,28 @@ async def aresponses(
     model: str, input: Input, *, stream: bool = False, **given: Unpack[ResponsesArgs]
 ) -> Response | AsyncResponseStream:
     """The async twin of `responses()`."""
-    call = _bridge(model, input, stream, given)
+    call = _call(model, input, stream, given)
     if stream:
         return AsyncResponseStream(await drive.astream(call.job), call.events, call.keep)
     return call.answered(await drive.acomplete(call.job))
 
 
 @dataclass(frozen=True, slots=True)
-class _Bridge:
-    """A Responses call over a chat call."""
+class _Call:
+    """A Responses call, to a provider that speaks the protocol or over a chat."""
 
-    job: Job[ChatCompletion, ChatCompletionChunk]
-    events: ResponseEvents
-    items: Sequence[Item]
+    job: Job[Any, Any]
+    events: Events
+    whole: Callable[[Any], Response]
+    """Makes the answer of the job's."""
+    items: Sequence[Item] = ()
     """The conversation so far."""
-    store: ResponseStore | None
+    store: ResponseStore | None = None
     """Where to keep the answer; `None`: nowhere."""
 
-    def answered(self, answer: ChatCompletion) -> Response:
-        """The chat's answer in this protocol."""
-        response = whole_response(self.events, answer)
+    def answered(self, answer: Answer) -> Response:
+        """The answer to a call that does not stream."""
+        response = self.whole(answer)
         response._call_info = answer.call_info
         self.keep(response)
         return response
@@ -114,7 +122,27 @@ class _Bridge:
             self.store.save(response.id, [*self.items, *(i.to_dict() for i in response.output)])
 
 
-def _bridge(model: str, given_input: object, stream: bool, given: Mapping[str, Any]) -> _Bridge:
+def _call(model: str, given_input: object, stream: bool, given: Mapping[str, Any]) -> _Call:
+    items = items_of(given_input)
+    if given.get("response_store") is None:
+        options = {name: value for name, value in given.items() if name != "response_store"}
+        with suppress(UnsupportedOperationError):
+            return _passed(model, items, stream, options)
+    return _bridge(model, items, stream, given)
+
+
+def _passed(model: str, items: Sequence[Item], stream: bool, given: Mapping[str, Any]) -> _Call:
+    """A call to a provider that speaks the protocol.
+
+    Raises `UnsupportedOperationError` if it does not.
+    """
+    prepared = prepare(RESPONSES, model, given)
+    request = ResponsesRequest(input=items, stream=bool(stream), **prepared.common)
+    return _Call(prepared.job(RESPONSES, request), PassedEvents(), lambda answer: answer)
+
+
+def _bridge(model: str, items: Sequence[Item], stream: bool, given: Mapping[str, Any]) -> _Call:
+    """A call over a chat."""
     params = {name: value for name, value in given.items() if name in _PARAMS and value is not None}
     options = {name: value for name, value in given.items() if name not in _PARAMS}
     store = options.pop("response_store", None) or _STORE
@@ -123,7 +151,6 @@ def _bridge(model: str, given_input: object, stream: bool, given: Mapping[str, A
         raise UnsupportedParamsError(
             "n cannot be used here: this protocol has one answer.", model=model, param="n"
         )
-    items = items_of(given_input)
     earlier = _earlier(params.get("previous_response_id"), store)
     call = chat_call(items, params, earlier)
     job = chat_job(model, call.messages, stream, {**options, **call.params})
@@ -132,7 +159,7 @@ def _bridge(model: str, given_input: object, stream: bool, given: Mapping[str, A
         call, f"resp_{request.call_id}", job.deployments[0].model, request.created
     )
     kept = store if params.get("store") is not False else None
-    return _Bridge(job, events, [*earlier, *items], kept)
+    return _Call(job, events, partial(whole_response, events), [*earlier, *items], kept)
 
 
 def _earlier(response_id: str | None, store: ResponseStore) -> list[Item]:
@@ -158,6 +185,6 @@ def _check_types(params: dict[str, Any], model: str) -> None:
         raise BadRequestError(f"{name}: {problem['msg']}.", model=model, param=name) from None
 
 
-@functools.cache
+@cache
 def _checker() -> TypeAdapter[ResponsesParams]:
     return TypeAdapter(ResponsesParams)

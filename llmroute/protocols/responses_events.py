@@ -77,12 +77,10 @@ class ResponseEvents:
         self.final = Response.model_validate(response)
         yield self._numbered({"type": f"response.{status}", "response": self.final})
 
-    def fail(self, error: LLMRouteError) -> ResponseEvent:
+    def fail(self, error: LLMRouteError) -> Iterator[ResponseEvent]:
         """The last event of an answer that broke off."""
-        code = "rate_limit_exceeded" if isinstance(error, RateLimitError) else "server_error"
-        failure = {"code": code, "message": error.message}
-        response = self._response(status="failed", error=failure)
-        return self._numbered({"type": "response.failed", "response": response})
+        response = self._response(status="failed", error=failure(error))
+        yield self._numbered({"type": "response.failed", "response": response})
 
     def _said(self, delta: Delta) -> Iterator[Event]:
         if delta.reasoning_content:
@@ -191,6 +189,12 @@ class ResponseEvents:
         numbered = ResponseEvent.model_validate({**event, "sequence_number": self._sequence})
         self._sequence += 1
         return numbered
+
+
+def failure(error: LLMRouteError) -> dict[str, str]:
+    """An error as an answer of this protocol tells it."""
+    code = "rate_limit_exceeded" if isinstance(error, RateLimitError) else "server_error"
+    return {"code": code, "message": error.message}
 
 
 def whole_response(events: ResponseEvents, answer: ChatCompletion) -> Response:

@@ -211,6 +211,10 @@ class Provider:
         """
         return self.base_url
 
+    def offers(self, operation: str, deployment: Deployment) -> bool:
+        """Whether it can do `operation` at that place."""
+        return operation in self.operations
+
     def build(self, request: Request, deployment: Deployment) -> Call:
         """The call to make. Raises `UnsupportedParamsError` and `UnsupportedOperationError`."""
         raise NotImplementedError

@@ -30,9 +30,17 @@ class OpenAI(OpenAILike):
 
     def message(self, message: Mapping[str, Any], deployment: Deployment) -> Mapping[str, Any]:
         """As `message_keys` say at OpenAI's own host, which refuses others; elsewhere with all."""
+        return returned(message, self.message_keys if self._at_home(deployment) else None)
+
+    def offers(self, operation: str, deployment: Deployment) -> bool:
+        """The Responses protocol at OpenAI's own host only: other servers may not speak it."""
+        return operation in self.operations and (
+            operation != "responses" or self._at_home(deployment)
+        )
+
+    def _at_home(self, deployment: Deployment) -> bool:
         own, here = origin(self.base_url or ""), origin(deployment.api_base or "")
-        at_home = own is not None and here is not None and own[1] == here[1]
-        return returned(message, self.message_keys if at_home else None)
+        return own is not None and here is not None and own[1] == here[1]
 
 
 class LLMRouteProxy(OpenAILike):
@@ -201,6 +209,7 @@ _ROWS = (
             source="https://github.com/openai/openai-python/blob/main/src/openai/_client.py",
             checked="2026-11-22",
             base_env=("OPENAI_BASE_URL", "OPENAI_API_BASE"), kind=OpenAI,
+            operations=("chat", "text", "embedding", "responses"),
             # https://github.com/openai/openai-python/blob/main/src/openai/types/chat/
             # chat_completion_assistant_message_param.py, 2026-11-28
             message_keys=frozenset({"audio", "function_call", "name", "refusal"}),

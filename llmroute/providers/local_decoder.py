@@ -121,7 +121,7 @@ class LocalDecoder(Decoder[InProcessEvent]):
                 rejected_prediction_tokens=counts.rejected_tokens,
             )
         chat = self._request.operation == "chat"
-        chunk: Chunk = self._chat_chunk([]) if chat else self._text_chunk([])
+        chunk = self._chat_chunk([]) if chat else self._text_chunk([])
         chunk.usage = usage
         return chunk
 

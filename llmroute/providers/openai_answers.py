@@ -144,7 +144,7 @@ class OpenAIDecoder(Decoder[Event]):
         if self.done:
             return ()
         name, data = event
-        chunk: Chunk | None = None
+        chunk: ChatCompletionChunk | TextCompletion | None = None
         if name == "message":
             try:
                 chunk = self._model.model_validate_json(data)
@@ -171,7 +171,7 @@ class OpenAIDecoder(Decoder[Event]):
         indexes = self._calls[choice] = CallIndexes(f"call_{self._request.call_id}_{choice}")
         return indexes
 
-    def _repaired(self, event: Event) -> Chunk | None:
+    def _repaired(self, event: Event) -> ChatCompletionChunk | TextCompletion | None:
         """The chunk in an event that has not the canonical shape; `None` if it has none."""
         if event.name == WHOLE_BODY:
             answer = self._parse(event.data, self._request)
@@ -225,7 +225,7 @@ def problem(exc: ValidationError) -> str:
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
-def says_more(answer: ChatCompletion | Chunk) -> bool:
+def says_more(answer: ChatCompletion | ChatCompletionChunk | TextCompletion) -> bool:
     """Whether an answer or chunk of the canonical shape has an error or a usage in the fields that
     some providers add."""
     extra = answer.__pydantic_extra__

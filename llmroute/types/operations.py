@@ -8,9 +8,10 @@ from .chat_request import CHAT
 from .embedding import EMBEDDING
 from .operation import Operation
 from .rerank import RERANK
+from .responses_request import RESPONSES
 from .text import TEXT
 
 OPERATIONS: dict[str, Operation[Any, Any]] = {
-    row.name: row for row in (CHAT, TEXT, EMBEDDING, RERANK)
+    row.name: row for row in (CHAT, TEXT, EMBEDDING, RERANK, RESPONSES)
 }
 """The rows by name."""

@@ -185,7 +185,8 @@ class Response(Answer):
     """Unix time in seconds."""
     model: str
     """The model that answered, in the provider's words."""
-    status: Literal["completed", "failed", "in_progress", "incomplete", "queued", "cancelled"]
+    status: str | None = None
+    """`"completed"`, `"incomplete"`, `"failed"`, `"in_progress"`, `"queued"` or `"cancelled"`."""
     error: ResponseError | None = None
     incomplete_details: IncompleteDetails | None = None
     output: list[OutputItem]

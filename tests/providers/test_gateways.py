@@ -54,7 +54,7 @@ def test_a_rows_quirks_are_about_parameters_there_are(name: str) -> None:
     assert row.unsupported_params <= known
     assert row.extra_params <= LOCAL_PARAMS
     assert set(row.renamed_params) <= known
-    assert set(row.operations) <= {"chat", "text", "embedding"}
+    assert set(row.operations) <= {"chat", "text", "embedding", "responses"}
     assert "chat" in row.operations
 
 
