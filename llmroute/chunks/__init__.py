@@ -14,6 +14,7 @@ from ..types.text import TextCompletion, TextRequest
 from .assembler import Assembler as Assembler
 from .chat import ChatAssembler, as_chunk as chat_chunk
 from .decoder import Chunk as Chunk, Decoder as Decoder
+from .messages import MessageAssembler
 from .text import TextAssembler
 from .wholeness import (
     MissingChoicesWarning as MissingChoicesWarning,
@@ -33,6 +34,8 @@ def assembler(request: TextRequest, dropped: Collection[str] = ()) -> TextAssemb
 def assembler(request: Request, dropped: Collection[str] = ()) -> Assembler[Any, Any]: ...
 def assembler(request: Request, dropped: Collection[str] = ()) -> Assembler[Any, Any]:
     """A new assembler for the chunks of an answer. `dropped`: parameters that were not sent."""
+    if request.operation == "messages":
+        return MessageAssembler()
     options = request.params.get("stream_options") or {}
     kind = ChatAssembler if request.operation == "chat" else TextAssembler
     return kind(expected_choices(request, dropped), bool(options.get("include_usage")))

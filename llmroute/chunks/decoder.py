@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Generic, TypeAlias, TypeVar
 
 from ..types.chat_chunk import ChatCompletionChunk
+from ..types.messages import MessageEvent
 from ..types.text import TextCompletion
 
-Chunk: TypeAlias = ChatCompletionChunk | TextCompletion
+Chunk: TypeAlias = ChatCompletionChunk | TextCompletion | MessageEvent
 
 EventT_contra = TypeVar("EventT_contra", contravariant=True)
 

@@ -21,6 +21,7 @@ from ..providers.base import Splitter
 from ..types.call_info import CallInfo
 from ..types.chat import ChatCompletion
 from ..types.chat_chunk import ChatCompletionChunk
+from ..types.messages import MessageEvent, MessagesResponse
 from ..types.operation import ChunkT
 from ..types.text import TextCompletion
 from .limits import Limits
@@ -276,6 +277,8 @@ class Stream(_Streamed[ChunkT]):
     def get_final_completion(self: Stream[ChatCompletionChunk]) -> ChatCompletion: ...
     @overload
     def get_final_completion(self: Stream[TextCompletion]) -> TextCompletion: ...
+    @overload
+    def get_final_completion(self: Stream[MessageEvent]) -> MessagesResponse: ...
     def get_final_completion(self) -> Any:
         """Reads to the end and returns the whole answer, with usage if the provider sent any.
 
@@ -361,6 +364,8 @@ class AsyncStream(_Streamed[ChunkT]):
     async def get_final_completion(self: AsyncStream[ChatCompletionChunk]) -> ChatCompletion: ...
     @overload
     async def get_final_completion(self: AsyncStream[TextCompletion]) -> TextCompletion: ...
+    @overload
+    async def get_final_completion(self: AsyncStream[MessageEvent]) -> MessagesResponse: ...
     async def get_final_completion(self) -> Any:
         """The async twin of `Stream.get_final_completion`."""
         async for _ in self:

@@ -6,11 +6,12 @@ from typing import Any
 
 from .chat_request import CHAT
 from .embedding import EMBEDDING
+from .messages import MESSAGES
 from .operation import Operation
 from .rerank import RERANK
 from .text import TEXT
 
 OPERATIONS: dict[str, Operation[Any, Any]] = {
-    row.name: row for row in (CHAT, TEXT, EMBEDDING, RERANK)
+    row.name: row for row in (CHAT, TEXT, EMBEDDING, RERANK, MESSAGES)
 }
 """The rows by name."""

@@ -1,0 +1,105 @@
+"""Content blocks of Anthropic's Messages as parts of a chat message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from ..errors import BadRequestError
+from ..types.request import JSON
+
+Block = Mapping[str, JSON]
+Drop = Callable[[str], None]
+"""Writes down, by its name, that something was left out."""
+
+
+def parts(blocks: Sequence[Block], drop: Drop) -> list[dict[str, JSON]]:
+    """What blocks of a user or of a tool say.
+
+    Raises `BadRequestError` for a block of a type that other providers have nothing for.
+    """
+    for block in blocks:
+        if not isinstance(block, Mapping):
+            raise BadRequestError(f"a block must be a mapping, not {type(block).__name__}.")
+        if "cache_control" in block:
+            drop("cache_control")
+    return [part for block in blocks for part in _parts(block)]
+
+
+def joined_text(blocks: Sequence[Block], drop: Drop) -> str:
+    """The texts of a system prompt's blocks; blocks of other types are left out."""
+    texts = []
+    for block in blocks:
+        if "cache_control" in block:
+            drop("cache_control")
+        if block.get("type") == "text":
+            texts.append(str(block.get("text") or ""))
+        else:
+            drop(str(block.get("type")))
+    return "\n\n".join(filter(None, texts))
+
+
+def thinking(blocks: Sequence[Block]) -> str:
+    """The thinking that can be read in an earlier answer."""
+    return "".join(str(b.get("thinking") or "") for b in blocks if b.get("type") == "thinking")
+
+
+def _parts(block: Block) -> Iterator[dict[str, JSON]]:
+    match block.get("type"):
+        case "text":
+            if text := str(block.get("text") or ""):
+                yield _text(text)
+        case "image":
+            yield {"type": "image_url", "image_url": {"url": _url(block)}}
+        case "document":
+            yield from _document(block)
+        case "search_result":
+            found = [str(piece.get("text") or "") for piece in block.get("content") or ()]
+            head = (str(block.get("title") or ""), str(block.get("source") or ""))
+            yield _text("\n".join(filter(None, (*head, *found))))
+        case kind:
+            raise BadRequestError(f"other providers than Anthropic take no block of type {kind!r}.")
+
+
+def _document(block: Block) -> Iterator[dict[str, JSON]]:
+    source, title = _source(block), str(block.get("title") or "")
+    notes = [str(block[key]) for key in ("title", "context") if block.get(key)]
+    match source.get("type"):
+        case "text":
+            yield _text("\n".join([*notes, str(source.get("data") or "")]))
+        case "content":
+            inside = source.get("content")
+            yield from map(_text, notes)
+            if isinstance(inside, str):
+                yield _text(inside)
+            else:
+                for piece in inside or ():
+                    yield from _parts(piece)
+        case _:
+            name = title if title.lower().endswith(".pdf") else f"{title or 'document'}.pdf"
+            yield {"type": "file", "file": {"filename": name, "file_data": _url(block)}}
+            yield from map(_text, notes[bool(title) :])
+
+
+def _url(block: Block) -> str:
+    """Where an image or a document is: a URL, or its data as one."""
+    source = _source(block)
+    match source.get("type"):
+        case "base64":
+            return f"data:{source.get('media_type')};base64,{source.get('data')}"
+        case "url":
+            return str(source.get("url"))
+    raise BadRequestError(
+        f"the source of a block of type {block.get('type')!r} must be base64 or url: files of "
+        f"{source.get('type')!r} are at Anthropic, where other providers cannot read them."
+    )
+
+
+def _source(block: Block) -> Block:
+    source = block.get("source")
+    if not isinstance(source, Mapping):
+        raise BadRequestError(f"a block of type {block.get('type')!r} must have a source.")
+    return source
+
+
+def _text(text: str) -> dict[str, JSON]:
+    return {"type": "text", "text": text}
