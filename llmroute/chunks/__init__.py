@@ -13,7 +13,7 @@ from ..types.request import Request
 from ..types.text import TextCompletion, TextRequest
 from .assembler import Assembler as Assembler
 from .chat import ChatAssembler, as_chunk as chat_chunk
-from .decoder import Chunk as Chunk, Decoder as Decoder
+from .decoder import AnyChunk as AnyChunk, Chunk as Chunk, Decoder as Decoder
 from .messages import MessageAssembler
 from .text import TextAssembler
 from .wholeness import (

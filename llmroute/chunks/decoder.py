@@ -9,7 +9,9 @@ from ..types.chat_chunk import ChatCompletionChunk
 from ..types.messages import MessageEvent
 from ..types.text import TextCompletion
 
-Chunk: TypeAlias = ChatCompletionChunk | TextCompletion | MessageEvent
+Chunk: TypeAlias = ChatCompletionChunk | TextCompletion
+"""A chunk in OpenAI's shape."""
+AnyChunk: TypeAlias = Chunk | MessageEvent
 
 EventT_contra = TypeVar("EventT_contra", contravariant=True)
 
@@ -24,6 +26,6 @@ class Decoder(Generic[EventT_contra]):
     needs_reasons: bool = True
     """Whether every choice must have a finish reason for the stream to be whole."""
 
-    def feed(self, event: EventT_contra) -> Iterable[Chunk]:
+    def feed(self, event: EventT_contra) -> Iterable[AnyChunk]:
         """The chunks that `event` completes. Raises `APIError` for an error event."""
         raise NotImplementedError

@@ -225,7 +225,7 @@ def problem(exc: ValidationError) -> str:
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
-def says_more(answer: ChatCompletion | ChatCompletionChunk | TextCompletion) -> bool:
+def says_more(answer: ChatCompletion | Chunk) -> bool:
     """Whether an answer or chunk of the canonical shape has an error or a usage in the fields that
     some providers add."""
     extra = answer.__pydantic_extra__
