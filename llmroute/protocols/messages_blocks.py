@@ -50,6 +50,8 @@ def _parts(block: Block) -> Iterator[dict[str, JSON]]:
                 yield _text(text)
         case "image":
             yield {"type": "image_url", "image_url": {"url": _url(block)}}
+        case "tool_reference":  # what a search among tools found; all of them are sent
+            yield _text(f"The tool {block.get('tool_name')}.")
         case "document":
             yield from _document(block)
         case "search_result":

@@ -45,6 +45,8 @@ class EventDecoder(Decoder[Event]):
         self.done = False
         """Whether `message_stop` has come."""
         self._request = request
+        self._id: str | None = None
+        """The message that has begun: another one is no part of this stream."""
         self._cut_event: bytes | None = None
         """An event whose end is missing: right only if no other follows it."""
 
@@ -66,6 +68,10 @@ class EventDecoder(Decoder[Event]):
             return ()
         if read.type == "error":
             raise stream_error(from_json(event.data)) or _unreadable(event.data, self._request)
+        if read.type == "message_start" and read.message is not None:
+            if self._id is not None and self._id != read.message.id:
+                raise _unreadable(event.data, self._request)
+            self._id = read.message.id
         self.done = read.type == "message_stop"
         return (read,)
 

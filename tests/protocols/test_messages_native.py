@@ -185,6 +185,15 @@ def test_an_error_event_is_typed(ask: Ask, server: AnthropicEmulator) -> None:
     assert partial.text == "Hello"
 
 
+@every_stream
+def test_a_stream_of_two_messages_raises(ask: Ask, server: AnthropicEmulator) -> None:
+    frames = event_stream("Hello", BODY)
+    other = [frame.replace(b"msg_emulated", b"msg_other") for frame in frames]
+    server.script(HTTPAnswer(200, b"".join([*frames[:4], *other]), SSE))
+    with pytest.raises(StreamInterruptedError, match="cannot be read"):
+        ask(server, num_retries=0)
+
+
 def test_a_stream_that_is_cut_anywhere_raises(server: AnthropicEmulator) -> None:
     frames = event_stream(Says(EVERY_BLOCK[:4]), BODY)
     whole = b"".join(frames)

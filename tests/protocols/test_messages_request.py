@@ -189,6 +189,12 @@ def test_chat_puts_results_first_and_their_images_after_them() -> None:
     ]
 
 
+def test_chat_names_the_tools_that_a_search_found() -> None:
+    found = [{"type": "tool_reference", "tool_name": "look_up"}]
+    (made,) = user({"type": "tool_result", "tool_use_id": "a", "content": found})
+    assert made["content"] == "The tool look_up."
+
+
 def test_chat_keeps_system_messages_where_they_stand() -> None:
     made = chat(
         [*HELLO, {"role": "system", "content": [{"type": "text", "text": "Be kind."}]}],
