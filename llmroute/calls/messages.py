@@ -11,8 +11,9 @@ from ..deployments import split_model
 from ..errors import BadRequestError
 from ..prepare import CallOptions, check_values, prepare
 from ..protocols.messages_answer import response
+from ..protocols.messages_chat import CACHE_CONTROL, Chat
 from ..protocols.messages_events import ChunkEvents
-from ..protocols.messages_request import Chat, chat
+from ..protocols.messages_request import chat
 from ..protocols.messages_state import without_ours
 from ..providers import get_provider
 from ..tokens import token_counter
@@ -158,8 +159,10 @@ def bridged_job(
     """The chat that asks the same, and its job. Raises as `chat_job` does."""
     options = {name: value for name, value in given.items() if name in CallOptions.__annotations__}
     params = _plain({name: value for name, value in given.items() if name not in options})
-    check_values(MESSAGES, params, model, split_model(model)[0])
-    asked = chat(_plain_messages(messages, model), params)
+    prefix, _ = split_model(model)
+    check_values(MESSAGES, params, model, prefix)
+    keeps_marks = CACHE_CONTROL in get_provider(prefix, model).extra_params
+    asked = chat(_plain_messages(messages, model), params, keeps_marks=keeps_marks)
     headers = options.get("extra_headers")
     if isinstance(headers, Mapping):
         kept = {k: v for k, v in headers.items() if str(k).lower() not in _ANTHROPICS_HEADERS}

@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import BadRequestError
 from ..types.request import JSON
+from .messages_chat import CACHE_CONTROL, Chat
 
 Block = Mapping[str, JSON]
-Drop = Callable[[str], None]
-"""Writes down, by its name, that something was left out."""
 
 
-def parts(blocks: Sequence[Block], drop: Drop) -> list[dict[str, JSON]]:
+def parts(blocks: Sequence[Block], made: Chat) -> list[dict[str, JSON]]:
     """What blocks of a user or of a tool say.
 
     Raises `BadRequestError` for a block of a type that other providers have nothing for.
     """
+    found: list[dict[str, JSON]] = []
     for block in blocks:
         if not isinstance(block, Mapping):
             raise BadRequestError(f"a block must be a mapping, not {type(block).__name__}.")
-        if "cache_control" in block:
-            drop("cache_control")
-    return [part for block in blocks for part in _parts(block)]
+        said, mark = list(_parts(block)), made.mark(block)
+        if said and mark:
+            said[-1] |= mark
+        found += said
+    return found
 
 
-def joined_text(blocks: Sequence[Block], drop: Drop) -> str:
-    """The texts of a system prompt's blocks; blocks of other types are left out."""
-    texts = []
+def system_content(blocks: Sequence[Block], made: Chat) -> str | list[dict[str, JSON]]:
+    """The texts of a system prompt, apart only where one is marked for a cache.
+
+    Blocks of other types are left out.
+    """
     for block in blocks:
-        if "cache_control" in block:
-            drop("cache_control")
-        if block.get("type") == "text":
-            texts.append(str(block.get("text") or ""))
-        else:
-            drop(str(block.get("type")))
-    return "\n\n".join(filter(None, texts))
+        if block.get("type") != "text":
+            made.drop(str(block.get("type")))
+    texts = parts([block for block in blocks if block.get("type") == "text"], made)
+    if any(CACHE_CONTROL in text for text in texts):
+        return texts
+    return "\n\n".join(text["text"] for text in texts)
 
 
 def thinking(blocks: Sequence[Block]) -> str:

@@ -6,13 +6,13 @@ Written from https://platform.claude.com/docs/en/api/messages (2026-11-28).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from pydantic_core import to_json
 
 from ..errors import BadRequestError
 from ..types.request import JSON
-from .messages_blocks import joined_text, parts, thinking
+from .messages_blocks import parts, system_content, thinking
+from .messages_chat import CACHE_CONTROL, Chat
 from .messages_state import opened
 
 # The system block by which Claude Code tells Anthropic what to bill a call to.
@@ -21,31 +21,24 @@ _EFFORTS = {"max": "xhigh"}
 """Efforts that OpenAI calls otherwise."""
 # Hints: without them the same is answered, at another price or speed.
 _HINTS = frozenset({"betas", "cache_control", "context_management", "service_tier", "speed"})
+_TOOL_KEYS = {"name", "input_schema", "description", "strict", "type", CACHE_CONTROL}
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
-@dataclass(slots=True)
-class Chat:
-    """A chat that asks the same."""
-
-    messages: list[dict[str, JSON]] = field(default_factory=list)
-    params: dict[str, JSON] = field(default_factory=dict)
-    dropped: list[str] = field(default_factory=list)
-    """What has no counterpart and was left out, by its name in the protocol."""
-
-    def drop(self, name: str) -> None:
-        """Writes down that `name` was left out."""
-        if name not in self.dropped:
-            self.dropped.append(name)
-
-
-def chat(messages: Sequence[Mapping[str, JSON]], params: Mapping[str, JSON]) -> Chat:
+def chat(
+    messages: Sequence[Mapping[str, JSON]],
+    params: Mapping[str, JSON],
+    *,
+    keeps_marks: bool = False,
+) -> Chat:
     """The chat that asks what `messages` and the protocol's `params` ask.
+
+    `keeps_marks`: its provider takes `cache_control`.
 
     Raises `BadRequestError`, naming the place, for what cannot be read or asked elsewhere.
     Parameters that are unknown here stay, so that they are refused by name.
     """
-    made = Chat()
+    made = Chat(keeps_marks)
     rest = {name: value for name, value in params.items() if value is not None}
     _add_system(made, rest.pop("system", None))
     for position, message in enumerate(messages):
@@ -65,7 +58,7 @@ def chat(messages: Sequence[Mapping[str, JSON]], params: Mapping[str, JSON]) -> 
     if user := (rest.pop("metadata", None) or {}).get("user_id"):
         made.params["user"] = user
     for name in rest:
-        if name in _HINTS:
+        if name in _HINTS and not (name == CACHE_CONTROL and keeps_marks):
             made.drop(name)
         else:  # of the same name in both, or refused by name
             made.params[name] = rest[name]
@@ -79,8 +72,8 @@ def _add_system(made: Chat, system: JSON) -> None:
     kept = [b for b in blocks if not str(b.get("text") or "").lstrip().startswith(_BILLING)]
     if len(kept) < len(blocks):
         made.drop(_BILLING)
-    if text := joined_text(kept, made.drop):
-        made.messages.append({"role": "system", "content": text})
+    if content := system_content(kept, made):
+        made.messages.append({"role": "system", "content": content})
 
 
 def _add_message(made: Chat, message: Mapping[str, JSON]) -> None:
@@ -109,17 +102,16 @@ def _user(blocks: Sequence[Mapping[str, JSON]], made: Chat) -> Iterator[dict[str
     for block in blocks:
         if block.get("type") == "tool_result":
             yield _result(block, shown, made)
-    shown += parts([b for b in blocks if b.get("type") != "tool_result"], made.drop)
+    shown += parts([b for b in blocks if b.get("type") != "tool_result"], made)
     if shown:
-        only = shown[0]["text"] if len(shown) == 1 and shown[0]["type"] == "text" else shown
-        yield {"role": "user", "content": only}
+        is_text = len(shown) == 1 and shown[0].keys() == {"type", "text"}
+        yield {"role": "user", "content": shown[0]["text"] if is_text else shown}
 
 
 def _result(block: Mapping[str, JSON], shown: list[dict[str, JSON]], made: Chat) -> dict[str, JSON]:
     call_id, content = str(block.get("tool_use_id") or ""), block.get("content")
-    if "cache_control" in block:
-        made.drop("cache_control")
-    inside = [] if isinstance(content, str) else parts(content or (), made.drop)
+    inside = [] if isinstance(content, str) else parts(content or (), made)
+    marks = [made.mark(part) for part in (*inside, block) if CACHE_CONTROL in part]
     texts = [part["text"] for part in inside if part["type"] == "text"]
     media = [part for part in inside if part["type"] != "text"]
     if media:
@@ -130,29 +122,32 @@ def _result(block: Mapping[str, JSON], shown: list[dict[str, JSON]], made: Chat)
         text = "The result is in the next message."
     if block.get("is_error") is True and not text.lower().startswith("error"):
         text = f"Error: {text}"
-    return {"role": "tool", "tool_call_id": call_id, "content": text}
+    said: dict[str, JSON] = {"role": "tool", "tool_call_id": call_id, "content": text}
+    return said | marks[-1] if marks else said
 
 
 def _assistant(blocks: Sequence[Mapping[str, JSON]], made: Chat) -> dict[str, JSON]:
     """An earlier answer; `{}` if it says nothing that another model can read."""
-    text, calls = [], []
+    text: list[str] = []
+    calls: list[dict[str, JSON]] = []
+    marks: dict[str, JSON] = {}
     for block in blocks:
-        kind = block.get("type")
-        if "cache_control" in block:
-            made.drop("cache_control")
+        kind, mark = block.get("type"), made.mark(block)
         if kind == "text":
             text.append(str(block.get("text") or ""))
+            marks |= mark
         elif kind == "tool_use":
-            calls.append(_call(block))
+            calls.append(_call(block) | mark)
         elif kind not in ("thinking", "redacted_thinking"):
             made.drop(str(kind))  # tools that Anthropic ran itself: their outcome is in the text
-    said: dict[str, JSON] = {"role": "assistant", "content": "".join(text) or None}
+    said: dict[str, JSON] = {"role": "assistant", "content": "".join(text) or None, **marks}
     if calls:
         said["tool_calls"] = calls
     if thought := thinking(blocks):
         said["reasoning_content"] = thought
     said |= opened(blocks, said)
-    return said if said.keys() - {"role", "content"} or said["content"] else {}
+    says_something = said["content"] or said.keys() - {"role", "content", CACHE_CONTROL}
+    return said if says_something else {}
 
 
 def _call(block: Mapping[str, JSON]) -> dict[str, JSON]:
@@ -197,9 +192,9 @@ def _tool(tool: Mapping[str, JSON], made: Chat) -> dict[str, JSON]:
     for key in ("description", "strict"):
         if tool.get(key) is not None:
             function[key] = tool[key]
-    for key in tool.keys() - {"name", "input_schema", "description", "strict", "type"}:
+    for key in tool.keys() - _TOOL_KEYS:
         made.drop(key)
-    return {"type": "function", "function": function}
+    return {"type": "function", "function": function, **made.mark(tool)}
 
 
 def _add_thinking(made: Chat, rest: dict[str, JSON]) -> None:

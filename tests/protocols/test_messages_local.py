@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.protocols.test_messages_bridge import check_order
 
 pytest.importorskip("llama_cpp", reason="needs the extra llamacpp")
 
+CHAT_MODEL = os.environ.get("LLMROUTE_TEST_CHAT_MODEL", "")
 MESSAGES: Any = [
     {"role": "user", "content": [{"type": "text", "text": "Hello"}]},
     {"role": "assistant", "content": [{"type": "text", "text": "Hi."}]},
@@ -61,6 +63,15 @@ def test_a_local_model_answers(
     cut = ask(model, max_tokens=2)
     assert cut.stop_reason == "max_tokens"
     assert cut.usage.output_tokens == 2
+
+
+@pytest.mark.skipif(not CHAT_MODEL, reason="LLMROUTE_TEST_CHAT_MODEL is not set")
+@pytest.mark.parametrize("ask", [plain, streamed_async])
+def test_a_real_model_answers(ask: Callable[..., MessagesResponse]) -> None:
+    answer = ask(f"llamacpp/{CHAT_MODEL}", system="Be brief.", max_tokens=20, temperature=0.0)
+    assert answer.text
+    assert answer.stop_reason in ("end_turn", "max_tokens")
+    assert 0 < (answer.usage.output_tokens or 0) <= 20
 
 
 def test_count_message_tokens_is_what_the_model_reads(scripted: Callable[..., Path]) -> None:

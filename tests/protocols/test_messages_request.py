@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 import llmroute
 from llmroute import BadRequestError, UnsupportedParamsError
+from llmroute.calls.messages import bridged_job
 from llmroute.protocols.messages_request import chat
+from llmroute.providers import get_provider
+from llmroute.providers.base import HTTPCall
 
 HELLO: Any = [{"role": "user", "content": "Hello"}]
 PNG = {"type": "base64", "media_type": "image/png", "data": "aGk="}
@@ -224,6 +228,52 @@ def test_chat_maps_an_earlier_answer() -> None:
         "tool_calls": [{"id": "a", "type": "function", "function": function}],
     }
     assert made.dropped == ["server_tool_use"]
+
+
+def test_chat_keeps_marks_of_the_cache_for_who_takes_them() -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    text = {"type": "text", "text": "Hi", **mark}
+    call = {"type": "tool_use", "id": "a", "name": "look_up", "input": {}, **mark}
+    messages: Any = [
+        {"role": "user", "content": [text]},
+        {"role": "assistant", "content": [text, call]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", **mark}]},
+        {
+            "role": "user",
+            "content": [{"type": "tool_result", "tool_use_id": "b", "content": [text]}],
+        },
+    ]
+    params = {"system": [text], "tools": [{**TOOL, **mark}], **mark}
+    kept = chat(messages, params, keeps_marks=True)
+    assert kept.dropped == []
+    system, user, assistant, *results = kept.messages
+    assert system["content"] == user["content"] == [text]
+    assert assistant["cache_control"] == mark["cache_control"]
+    assert assistant["tool_calls"][0]["cache_control"] == mark["cache_control"]
+    assert [result["cache_control"] for result in results] == [mark["cache_control"]] * 2
+    assert kept.params == {"tools": [{**FUNCTION, **mark}], **mark}
+    left_out = chat(messages, params)
+    assert left_out.dropped == ["cache_control"]
+    assert "cache_control" not in str((left_out.messages, left_out.params))
+
+
+def test_messages_marks_what_claude_caches_at_vertex() -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    text = {"type": "text", "text": "Hi", **mark}
+    given = {"system": [text], "tools": [{**TOOL, **mark}], "max_tokens": 9, "api_key": "token"}
+    given["model_kwargs"] = {"vertex_project": "p", "vertex_location": "us-east5"}
+    messages = [{"role": "user", "content": [text]}]
+    _, job = bridged_job("vertex_ai/claude-sonnet-4-5", messages, False, given)
+    call = get_provider("vertex_ai").build(job.request, job.deployments[0])
+    assert isinstance(call, HTTPCall)
+    body = json.loads(call.body)
+    assert (body["system"], body["messages"]) == ([text], messages)
+    assert body["tools"] == [{**TOOL, **mark}]
+
+
+def test_chat_leaves_out_an_answer_that_says_nothing() -> None:
+    signed = {"type": "redacted_thinking", "data": "of Anthropic"}
+    assert len(chat([*HELLO, {"role": "assistant", "content": [signed]}], {}).messages) == 1
 
 
 @pytest.mark.parametrize(
