@@ -205,7 +205,9 @@ def _add_thinking(made: Chat, rest: dict[str, JSON]) -> None:
     effort = config.pop("effort", None)
     if asked.get("type") == "enabled" and effort is None:
         effort = _effort(asked.get("budget_tokens"))
-    if effort is not None and asked.get("type") != "disabled":
+    if effort is not None and asked.get("type") == "disabled":
+        made.drop("output_config.effort")
+    elif effort is not None:
         made.params["reasoning_effort"] = _EFFORTS.get(effort, effort)
     form = config.pop("format", None)
     if form is not None:

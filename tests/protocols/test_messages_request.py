@@ -193,6 +193,12 @@ def test_chat_puts_results_first_and_their_images_after_them() -> None:
     ]
 
 
+def test_chat_leaves_out_an_effort_beside_thinking_that_is_off() -> None:
+    given = {"thinking": {"type": "disabled"}, "output_config": {"effort": "low"}}
+    made = chat(HELLO, given)
+    assert (made.params, made.dropped) == ({}, ["output_config.effort"])
+
+
 def test_chat_names_the_tools_that_a_search_found() -> None:
     found = [{"type": "tool_reference", "tool_name": "look_up"}]
     (made,) = user({"type": "tool_result", "tool_use_id": "a", "content": found})
