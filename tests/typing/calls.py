@@ -9,11 +9,11 @@ from llmroute import (
     ChatCompletion,
     ChatCompletionChunk,
     EmbeddingResponse,
-    Response,
-    ResponseEvent,
     MessageEvent,
     MessagesResponse,
     MessageStream,
+    Response,
+    ResponseEvent,
     Stream,
     TextCompletion,
 )
