@@ -18,6 +18,8 @@ from .version import __version__ as __version__
 _HOMES = {
     "calls.chat": ("acompletion", "completion"),
     "calls.embedding": ("aembedding", "embedding"),
+    "calls.message_streams": ("AsyncMessageStream", "MessageStream"),
+    "calls.messages": ("amessages", "count_message_tokens", "messages"),
     "calls.rerank": ("arerank", "rerank"),
     "calls.response_store": ("MemoryResponseStore", "ResponseStore"),
     "calls.response_streams": ("AsyncResponseStream", "ResponseStream"),
@@ -72,6 +74,7 @@ _HOMES = {
     "types.chat_chunk": ("ChatCompletionChunk",),
     "types.embedding": ("EmbeddingResponse",),
     "types.chat_request": ("ChatParams",),
+    "types.messages": ("MessageEvent", "MessagesResponse"),
     "types.request": ("TimeLimits",),
     "types.rerank": ("RerankResponse",),
     "types.responses": ("Response", "ResponseEvent"),

@@ -1,5 +1,14 @@
 from .calls.chat import acompletion as acompletion, completion as completion
 from .calls.embedding import aembedding as aembedding, embedding as embedding
+from .calls.message_streams import (
+    AsyncMessageStream as AsyncMessageStream,
+    MessageStream as MessageStream,
+)
+from .calls.messages import (
+    amessages as amessages,
+    count_message_tokens as count_message_tokens,
+    messages as messages,
+)
 from .calls.rerank import arerank as arerank, rerank as rerank
 from .calls.response_store import (
     MemoryResponseStore as MemoryResponseStore,
@@ -78,6 +87,7 @@ from .types.chat import ChatCompletion as ChatCompletion, Message as Message
 from .types.chat_chunk import ChatCompletionChunk as ChatCompletionChunk
 from .types.chat_request import ChatParams as ChatParams
 from .types.embedding import EmbeddingResponse as EmbeddingResponse
+from .types.messages import MessageEvent as MessageEvent, MessagesResponse as MessagesResponse
 from .types.request import TimeLimits as TimeLimits
 from .types.rerank import RerankResponse as RerankResponse
 from .types.responses import Response as Response, ResponseEvent as ResponseEvent

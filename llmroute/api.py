@@ -7,6 +7,7 @@ tree.
 
 from .calls.chat import acompletion, completion
 from .calls.embedding import aembedding, embedding
+from .calls.messages import amessages, count_message_tokens, messages
 from .calls.rerank import arerank, rerank
 from .calls.responses import aresponses, responses
 from .calls.text import atext_completion, text_completion
@@ -14,11 +15,14 @@ from .calls.text import atext_completion, text_completion
 __all__ = [
     "acompletion",
     "aembedding",
+    "amessages",
     "arerank",
     "aresponses",
     "atext_completion",
     "completion",
+    "count_message_tokens",
     "embedding",
+    "messages",
     "rerank",
     "responses",
     "text_completion",

@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 if TYPE_CHECKING:
     from .types.call_info import AttemptRecord
     from .types.chat import ChatCompletion
+    from .types.messages import MessagesResponse
     from .types.responses import Response
     from .types.text import TextCompletion
 
@@ -282,7 +283,7 @@ class APIResponseValidationError(APIError):
 class StreamInterruptedError(APIError):
     """A stream broke off before its end; `partial` is the answer up to there."""
 
-    partial: ChatCompletion | Response | TextCompletion | None = None
+    partial: ChatCompletion | TextCompletion | MessagesResponse | Response | None = None
     """What had come, with `finish_reason=None` in the choices that did not finish."""
 
 

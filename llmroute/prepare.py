@@ -201,6 +201,13 @@ def _check_params(
             provider=deployment.provider,
             param=unknown[0],
         )
+    check_values(row, params, deployment.name, deployment.provider)
+
+
+def check_values(
+    row: Operation[Any, Any], params: Mapping[str, Any], model: str, provider: str
+) -> None:
+    """Raises `BadRequestError` for a parameter of `row` whose value is of another type."""
     try:
         _checker(row).validate_python(params)
     except ValidationError as exc:
@@ -208,8 +215,8 @@ def _check_params(
         name = ".".join(str(part) for part in problem["loc"][:1])
         raise BadRequestError(
             f"{name}={_brief(problem['input'])}: {problem['msg']}.",
-            model=deployment.name,
-            provider=deployment.provider,
+            model=model,
+            provider=provider,
             param=name,
         ) from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias, Unpack, overload
 
-from ..messages import plain_messages
+from ..chat_messages import plain_messages
 from ..prepare import CallOptions, prepare
 from ..schemas import with_schemas
 from ..transport import drive

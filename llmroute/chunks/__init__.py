@@ -13,7 +13,8 @@ from ..types.request import Request
 from ..types.text import TextCompletion, TextRequest
 from .assembler import Assembler as Assembler
 from .chat import ChatAssembler, as_chunk as chat_chunk
-from .decoder import Chunk as Chunk, Decoder as Decoder
+from .decoder import AnyChunk as AnyChunk, Chunk as Chunk, Decoder as Decoder
+from .messages import MessageAssembler
 from .responses import ResponseAssembler
 from .text import TextAssembler
 from .wholeness import (
@@ -36,6 +37,8 @@ def assembler(request: Request, dropped: Collection[str] = ()) -> Assembler[Any,
     """A new assembler for the chunks of an answer. `dropped`: parameters that were not sent."""
     if request.operation == "responses":
         return ResponseAssembler()
+    if request.operation == "messages":
+        return MessageAssembler()
     options = request.params.get("stream_options") or {}
     kind = ChatAssembler if request.operation == "chat" else TextAssembler
     return kind(expected_choices(request, dropped), bool(options.get("include_usage")))

@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from typing import Generic, TypeAlias, TypeVar
 
 from ..types.chat_chunk import ChatCompletionChunk
+from ..types.messages import MessageEvent
 from ..types.responses import ResponseEvent
 from ..types.text import TextCompletion
 
-Chunk: TypeAlias = ChatCompletionChunk | TextCompletion | ResponseEvent
+Chunk: TypeAlias = ChatCompletionChunk | TextCompletion
+"""A chunk in OpenAI's shape."""
+AnyChunk: TypeAlias = Chunk | MessageEvent | ResponseEvent
 
 EventT_contra = TypeVar("EventT_contra", contravariant=True)
 
@@ -24,6 +27,6 @@ class Decoder(Generic[EventT_contra]):
     needs_reasons: bool = True
     """Whether every choice must have a finish reason for the stream to be whole."""
 
-    def feed(self, event: EventT_contra) -> Iterable[Chunk]:
+    def feed(self, event: EventT_contra) -> Iterable[AnyChunk]:
         """The chunks that `event` completes. Raises `APIError` for an error event."""
         raise NotImplementedError

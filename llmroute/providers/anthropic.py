@@ -17,9 +17,11 @@ from ..errors import APIError, APIResponseValidationError, ServiceUnavailableErr
 from ..sse import Event, SSEDecoder, is_event_stream
 from ..types.call_info import Answer
 from ..types.chat_request import ChatRequest
+from ..types.messages import MessagesRequest
 from ..types.request import JSON, Request
 from . import anthropic_answer, anthropic_request
 from .anthropic_answer import AnthropicDecoder
+from .anthropic_messages import EventDecoder, parse_response, passed_body
 from .base import Decoder, HTTPCall, Provider
 from .failures import decode, status_error, stream_error
 from .openai_like import encode
@@ -91,13 +93,17 @@ class Anthropic(Provider):
     base_env = ("ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL")
     key_env = ("ANTHROPIC_API_KEY",)
     key_required = True
-    operations = ("chat", "text")
+    operations = ("chat", "text", "messages")
     extra_params = EXTRA_PARAMS
 
     def build(self, request: Request, deployment: Deployment) -> HTTPCall:
         """The call to `/v1/messages`."""
-        request = chat_request(request)
-        body, dropped = messages_body(request, deployment, self.name)
+        dropped: tuple[str, ...] = ()
+        if isinstance(request, MessagesRequest):
+            body = passed_body(request)
+        else:
+            request = chat_request(request)
+            body, dropped = messages_body(request, deployment, self.name)
         body = {"model": deployment.model, **body}
         if request.stream:
             body["stream"] = True
@@ -111,11 +117,15 @@ class Anthropic(Provider):
         )
 
     def parse(self, body: bytes, request: Request) -> Answer:
-        """The answer in OpenAI's shape."""
+        """The answer in OpenAI's shape, or in Anthropic's own if it was asked for in that."""
+        if isinstance(request, MessagesRequest):
+            return parse_response(body, request)
         return text_answer(parse_message(body, request), request)
 
     def decoder(self, request: Request) -> Decoder[Event]:
         """A decoder for one stream."""
+        if isinstance(request, MessagesRequest):
+            return EventDecoder(request)
         return text_decoder(AnthropicDecoder(request), request)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:

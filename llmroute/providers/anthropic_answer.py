@@ -249,7 +249,7 @@ class AnthropicDecoder(Decoder[Event]):
             payload = from_json(event.data)
         except ValueError:
             payload = None
-            if self._cut_event is None and _only_begins(event.data):
+            if self._cut_event is None and only_begins(event.data):
                 self._cut_event = event.data
                 return {}
         is_known = isinstance(payload, dict) and payload.get("type") in _EVENTS
@@ -370,7 +370,7 @@ class AnthropicDecoder(Decoder[Event]):
         return ChatCompletionChunk.model_validate({**beside, **chunk} if beside else chunk)
 
 
-def _only_begins(data: bytes) -> bool:
+def only_begins(data: bytes) -> bool:
     """Whether this is the beginning of JSON, or of the stream itself."""
     if _FIRST_LINE.startswith(data):
         return True

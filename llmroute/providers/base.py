@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from ..chunks import Chunk as Chunk, Decoder as Decoder, assembled
+from ..chunks import AnyChunk as AnyChunk, Chunk as Chunk, Decoder as Decoder, assembled
 from ..deployments import Deployment, shown
 from ..errors import APIError
 from ..sse import BodySplitter, Event

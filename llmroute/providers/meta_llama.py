@@ -32,7 +32,7 @@ from ..types.chat_chunk import ChatCompletionChunk, ChunkChoice, Delta
 from ..types.chat_request import ChatRequest
 from ..types.request import Request
 from ..types.text import TextRequest
-from .base import Chunk, Decoder, HTTPCall
+from .base import AnyChunk, Decoder, HTTPCall
 from .llama_native import LlamaNative, NativeDecoder, openai_completion
 from .openai_answers import OpenAIDecoder
 from .openai_like import OpenAILike
@@ -174,7 +174,7 @@ class SurfaceDecoder(Decoder[Event]):
         self._compat = compat
         self._chosen: Decoder[Event] | None = None
 
-    def feed(self, event: Event) -> Iterable[Chunk]:
+    def feed(self, event: Event) -> Iterable[AnyChunk]:
         """The chunk in `event`. Raises `APIError` for an error event or one that is no chunk."""
         if self._chosen is None:
             native = event.name != WHOLE_BODY and b'"event_type"' in event.data
@@ -198,7 +198,7 @@ class TextOrChatDecoder(Decoder[Event]):
         self._chat = chat
         self._chosen: Decoder[Event] | None = None
 
-    def feed(self, event: Event) -> Iterable[Chunk]:
+    def feed(self, event: Event) -> Iterable[AnyChunk]:
         """The chunk in `event`. Raises `APIError` for an error event or one that is no chunk."""
         decoder = self._chosen or (self._chat if _is_chat(event.data) else self._text)
         chunks = list(decoder.feed(event))

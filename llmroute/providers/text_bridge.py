@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from ..chunks import Chunk, Decoder
+from ..chunks import AnyChunk, Decoder
 from ..errors import BadRequestError
 from ..sse import Event
 from ..types.call_info import Answer
@@ -64,7 +64,7 @@ class TextDecoder(Decoder[Event]):
         # By choice, how much of its text has come, in characters.
         self._lengths: dict[int, int] = {}
 
-    def feed(self, event: Event) -> Iterator[Chunk]:
+    def feed(self, event: Event) -> Iterator[AnyChunk]:
         """The chunks that `event` completes. Raises `APIError` for an error event."""
         chunks = self._chat.feed(event)
         self.done, self.is_whole = self._chat.done, self._chat.is_whole

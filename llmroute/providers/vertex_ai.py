@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic_core import from_json
 
-from ..chunks import Chunk, Decoder
+from ..chunks import AnyChunk, Decoder
 from ..deployments import Deployment
 from ..errors import AuthenticationError, BadRequestError
 from ..sse import Event, is_event_stream
@@ -98,7 +98,7 @@ class ModelDecoder(Decoder[Event]):
         self._claude = claude
         self._chosen: Decoder[Event] | None = None
 
-    def feed(self, event: Event) -> Iterable[Chunk]:
+    def feed(self, event: Event) -> Iterable[AnyChunk]:
         """The chunks of one event. Raises `APIError` for an error."""
         if self._chosen is None:
             is_claude = b'"message_start"' in event.data or event.name == "ping"

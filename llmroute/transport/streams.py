@@ -21,6 +21,7 @@ from ..providers.base import Splitter
 from ..types.call_info import CallInfo
 from ..types.chat import ChatCompletion
 from ..types.chat_chunk import ChatCompletionChunk
+from ..types.messages import MessageEvent, MessagesResponse
 from ..types.operation import ChunkT
 from ..types.responses import Response, ResponseEvent
 from ..types.text import TextCompletion
@@ -279,6 +280,8 @@ class Stream(_Streamed[ChunkT]):
     def get_final_completion(self: Stream[TextCompletion]) -> TextCompletion: ...
     @overload
     def get_final_completion(self: Stream[ResponseEvent]) -> Response: ...
+    @overload
+    def get_final_completion(self: Stream[MessageEvent]) -> MessagesResponse: ...
     def get_final_completion(self) -> Any:
         """Reads to the end and returns the whole answer, with usage if the provider sent any.
 
@@ -366,6 +369,8 @@ class AsyncStream(_Streamed[ChunkT]):
     async def get_final_completion(self: AsyncStream[TextCompletion]) -> TextCompletion: ...
     @overload
     async def get_final_completion(self: AsyncStream[ResponseEvent]) -> Response: ...
+    @overload
+    async def get_final_completion(self: AsyncStream[MessageEvent]) -> MessagesResponse: ...
     async def get_final_completion(self) -> Any:
         """The async twin of `Stream.get_final_completion`."""
         async for _ in self:

@@ -7,8 +7,8 @@ from typing import Any
 
 from google.genai import types
 
+from llmroute.chat_messages import plain_messages
 from llmroute.deployments import Deployment
-from llmroute.messages import plain_messages
 from llmroute.providers.gemini import provider
 from llmroute.schemas import with_schemas
 from llmroute.sse import Event

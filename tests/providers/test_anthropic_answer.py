@@ -590,5 +590,5 @@ def test_text_completion(stream: bool, server: AnthropicEmulator, place: dict[st
 
 def test_lookup_finds_the_provider() -> None:
     provider = get_provider("anthropic")
-    assert provider.operations == ("chat", "text")
+    assert provider.operations == ("chat", "text", "messages")
     assert provider.base_url == "https://api.anthropic.com"

@@ -4,10 +4,14 @@ from typing import assert_type
 
 import llmroute
 from llmroute import (
+    AsyncMessageStream,
     AsyncStream,
     ChatCompletion,
     ChatCompletionChunk,
     EmbeddingResponse,
+    MessageEvent,
+    MessagesResponse,
+    MessageStream,
     Response,
     ResponseEvent,
     Stream,
@@ -36,6 +40,15 @@ def plain() -> None:
     assert_type(events.get_final_response(), Response)
 
 
+def in_anthropics_shapes() -> None:
+    assert_type(llmroute.messages("m", "hi", max_tokens=1), MessagesResponse)
+    stream = llmroute.messages("m", "hi", stream=True, system="s")
+    assert_type(stream, MessageStream)
+    for event in stream:
+        assert_type(event, MessageEvent)
+    assert_type(stream.get_final_message(), MessagesResponse)
+
+
 def either(flag: bool) -> None:
     answer = llmroute.completion("m", "hi", stream=flag)
     assert_type(answer, ChatCompletion | Stream[ChatCompletionChunk])
@@ -43,6 +56,8 @@ def either(flag: bool) -> None:
 
 async def awaited() -> None:
     assert_type(await llmroute.acompletion("m", "hi"), ChatCompletion)
+    assert_type(await llmroute.amessages("m", "hi"), MessagesResponse)
+    assert_type(await llmroute.amessages("m", "hi", stream=True), AsyncMessageStream)
     stream = await llmroute.acompletion("m", "hi", stream=True)
     assert_type(stream, AsyncStream[ChatCompletionChunk])
     async with stream:
