@@ -126,7 +126,8 @@ def prepare(row: Operation[Any, Any], model: str, given: Mapping[str, object]) -
         params = {name: value for name, value in params.items() if name not in _PROVIDER_OPTIONS}
     for option in provider.options:
         params.pop(option.name, None)
-    if not provider.offers(row.name, deployment):
+    lacks = row.name not in provider.operations
+    if lacks or (row.by_host and not provider.offers(row.name, deployment)):
         raise _lacks(row, provider, model)
     _check_params(row, params, options, deployment, provider)
     common = Common(

@@ -132,7 +132,7 @@ class OpenAIDecoder(Decoder[Event]):
         self._finish_reasons = finish_reasons
         self._parse = parse
         self._model: type[ChatCompletionChunk] | type[TextCompletion] = (
-            ChatCompletionChunk if request.operation == "chat" else TextCompletion
+            ChatCompletionChunk if request.row.name == "chat" else TextCompletion
         )
         self._calls: dict[int, CallIndexes] = {}
         self._in_deltas = False

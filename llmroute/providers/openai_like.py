@@ -72,7 +72,7 @@ class OpenAILike(Provider):
             accepted, reasons = self.accepted(request), self.refused_values(request)
             params, dropped = select_params(request, accepted, self.name, reasons)
         params = self.adjust(params, request)
-        if "response_format" in params or ("tools" in params and request.operation == "chat"):
+        if "response_format" in params or ("tools" in params and request.row.name == "chat"):
             params = with_strict_schemas(params)
         body = self.body(request, deployment, params)
         body.update(request.extra_body)
@@ -114,7 +114,7 @@ class OpenAILike(Provider):
         body = {"model": deployment.model, **content, **params}
         if request.stream:
             body["stream"] = True
-        counts = request.stream and self.stream_usage and request.operation != "responses"
+        counts = request.stream and self.stream_usage and request.row.name != "responses"
         # A caller's options that ask for nothing leave the key out, for servers that refuse it.
         if counts and ("stream_options" in params or "stream_options" not in request.params):
             body["stream_options"] = {"include_usage": True, **params.get("stream_options", {})}
@@ -122,13 +122,13 @@ class OpenAILike(Provider):
 
     def parse(self, body: bytes, request: Request) -> Answer:
         """The answer; see `Provider.parse`."""
-        if request.operation == "responses":
+        if request.row.name == "responses":
             return parse_response(body, request, self.name)
         return parse_answer(body, request, self.name, self.finish_reasons, self.decoder)
 
     def decoder(self, request: Request) -> Decoder[Event]:
         """A decoder for one stream."""
-        if request.operation == "responses":
+        if request.row.name == "responses":
             return ResponsesDecoder(request, self.name)
         optional = self.gives_no_finish_reason or request.allow_missing_finish_reason
         return OpenAIDecoder(

@@ -31,6 +31,9 @@ class Operation(Generic[AnswerT, ChunkT]):
     """How ids of its answers begin; `None` where answers have no id."""
     max_bytes: int = 64 * 1024 * 1024
     """How large a whole answer over HTTP may be, unpacked. A larger one is an error."""
+    by_host: bool = False
+    """Whether the hosts of one provider differ in having it, so that it must be asked about the
+    host too."""
     param_names: frozenset[str] = field(init=False)
     """The names of `params`."""
 

@@ -18,6 +18,7 @@ RESPONSES = Operation(
     answer=Response,
     chunk=ResponseEvent,
     id_prefix="resp_",
+    by_host=True,
 )
 
 
