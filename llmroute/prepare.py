@@ -71,6 +71,10 @@ class CallOptions(ProviderOptions, total=False):
     """Your own `httpx.Client` (`httpx.AsyncClient` for async calls), used as it is configured."""
 
 
+OPTION_DEFAULTS: Mapping[str, object] = {"unsupported": "raise"}
+"""What an option is where it is not given; `None` if it is not named here."""
+
+
 class Common(TypedDict):
     """The fields that the requests of all operations share."""
 

@@ -14,6 +14,7 @@ from ..transport.streams import AsyncStream, Stream
 from ..types.chat import ChatCompletion
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.chat_request import CHAT, ChatParams, ChatRequest
+from .signature import shows
 
 Messages: TypeAlias = str | Sequence[Any]
 """A text (one user message), or message dicts and message objects in order."""
@@ -35,6 +36,7 @@ def completion(
 def completion(
     model: str, messages: Messages, *, stream: bool, **given: Unpack[ChatArgs]
 ) -> ChatCompletion | Stream[ChatCompletionChunk]: ...
+@shows(ChatArgs)
 def completion(
     model: str, messages: Messages, *, stream: bool = False, **given: Unpack[ChatArgs]
 ) -> ChatCompletion | Stream[ChatCompletionChunk]:
@@ -43,6 +45,20 @@ def completion(
     `model` is `provider/model`, such as `"meta_llama/Llama-4-Scout-17B-16E-Instruct-FP8"` or
     `"llamacpp/model.gguf"`. `messages` is a text or a list of messages; a message of an earlier
     answer can be put in as it is. With `stream=True` the chunks come as they are made.
+
+    What most calls need:
+
+    - `max_tokens`: the longest answer, in tokens; `temperature`: 0 for the likeliest words.
+    - `tools`, `tool_choice`: functions that the model may ask for.
+    - `response_format`: a pydantic class, or a JSON schema, that the answer must fit.
+    - `stop`, `seed`, `n`, `reasoning_effort`, and OpenAI's other parameters by name.
+    - `api_key`, `api_base`: the key and the server; `None` takes the provider's own.
+    - `timeout`: seconds for the whole call, or a `TimeLimits`; `num_retries`: 2 if `None`.
+    - `model_kwargs`: options of loading a local model, such as `{"n_ctx": 8192}`.
+    - `extra_body`, `extra_headers`: what only this provider knows; sent unchecked.
+    - `unsupported`: `"raise"`, `"drop"` or `"pass"` for what the provider does not take.
+
+    The answer's text is `.text`; all of it is in OpenAI's shape (`.choices[0].message`).
 
     Raises `BadRequestError` or a subclass before anything is sent if the call cannot work,
     `APIStatusError`s and `APIConnectionError`s if it did not, after `num_retries` more tries.
@@ -63,6 +79,7 @@ async def acompletion(
 async def acompletion(
     model: str, messages: Messages, *, stream: bool, **given: Unpack[ChatArgs]
 ) -> ChatCompletion | AsyncStream[ChatCompletionChunk]: ...
+@shows(ChatArgs)
 async def acompletion(
     model: str, messages: Messages, *, stream: bool = False, **given: Unpack[ChatArgs]
 ) -> ChatCompletion | AsyncStream[ChatCompletionChunk]:

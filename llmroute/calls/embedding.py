@@ -10,22 +10,29 @@ from ..transport import drive
 from ..transport.drive import Job
 from ..types.embedding import EMBEDDING, EmbeddingParams, EmbeddingRequest, EmbeddingResponse
 from .inputs import checked_inputs
+from .signature import shows
 
 
 class EmbeddingArgs(EmbeddingParams, CallOptions, total=False):
     """The keyword arguments of `embedding()`."""
 
 
+@shows(EmbeddingArgs)
 def embedding(
     model: str,
     input: str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]],
     **given: Unpack[EmbeddingArgs],
 ) -> EmbeddingResponse:
-    """Turns texts (or token ids) into vectors, in the order given. Errors as in `completion()`."""
+    """Turns texts (or token ids) into vectors, in the order given.
+
+    The vectors are `.data[0].embedding` and so on. `dimensions` asks for shorter ones, where the
+    model has them. Options and errors as in `completion()`.
+    """
     job = embedding_job(model, input, given)
     return drive.complete(job)
 
 
+@shows(EmbeddingArgs)
 async def aembedding(
     model: str,
     input: str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]],

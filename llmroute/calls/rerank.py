@@ -10,12 +10,14 @@ from ..prepare import CallOptions, prepare
 from ..transport import drive
 from ..transport.drive import Job
 from ..types.rerank import RERANK, RerankParams, RerankRequest, RerankResponse
+from .signature import shows
 
 
 class RerankArgs(RerankParams, CallOptions, total=False):
     """The keyword arguments of `rerank()`."""
 
 
+@shows(RerankArgs)
 def rerank(
     model: str, query: str, documents: Sequence[str], **given: Unpack[RerankArgs]
 ) -> RerankResponse:
@@ -29,6 +31,7 @@ def rerank(
     return drive.complete(job)
 
 
+@shows(RerankArgs)
 async def arerank(
     model: str, query: str, documents: Sequence[str], **given: Unpack[RerankArgs]
 ) -> RerankResponse:

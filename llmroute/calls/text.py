@@ -11,6 +11,7 @@ from ..transport.drive import Job
 from ..transport.streams import AsyncStream, Stream
 from ..types.text import TEXT, TextCompletion, TextParams, TextRequest
 from .inputs import checked_inputs
+from .signature import shows
 
 
 class TextArgs(TextParams, CallOptions, total=False):
@@ -41,6 +42,7 @@ def text_completion(
     stream: bool,
     **given: Unpack[TextArgs],
 ) -> TextCompletion | Stream[TextCompletion]: ...
+@shows(TextArgs)
 def text_completion(
     model: str,
     prompt: str | Sequence[str] | Sequence[int],
@@ -48,7 +50,12 @@ def text_completion(
     stream: bool = False,
     **given: Unpack[TextArgs],
 ) -> TextCompletion | Stream[TextCompletion]:
-    """Continues a text, several texts, or a list of token ids. Errors as in `completion()`."""
+    """Continues a text, several texts, or a list of token ids.
+
+    Most calls need `max_tokens` (16 at many servers if it is not given), `temperature`, `stop`,
+    and perhaps `echo` or `suffix`; the options and errors are those of `completion()`. The text is
+    `.text`.
+    """
     job = text_job(model, prompt, stream, given)
     return drive.stream(job) if stream else drive.complete(job)
 
@@ -77,6 +84,7 @@ async def atext_completion(
     stream: bool,
     **given: Unpack[TextArgs],
 ) -> TextCompletion | AsyncStream[TextCompletion]: ...
+@shows(TextArgs)
 async def atext_completion(
     model: str,
     prompt: str | Sequence[str] | Sequence[int],
