@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 400
+_SHORT.maxlist = _SHORT.maxdict = 4
+
+
+class Shown:
+    """A value in the `repr` of what holds it, cut where it is long."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return _SHORT.repr(self._value)
 
 
 class Model(BaseModel):
@@ -53,6 +68,10 @@ class Model(BaseModel):
     def get(self, key: str, default: Any = None) -> Any:
         """The field `key`, or `default` if the answer did not carry it."""
         return self[key] if key in self.keys() else default
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """What `repr` and `print` show: the fields with a value, cut where they are long."""
+        return ((key, Shown(value)) for key, value in self.items() if value is not None)
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as JSON-ready data, without the keys it did not carry."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self, TypeAlias
+from collections.abc import Iterator
+from typing import Any, Literal, Self, TypeAlias
 
 from pydantic import model_validator
 
-from .base import Model
+from .base import Model, Shown
 from .call_info import Answer
 from .usage import Usage
 
@@ -118,6 +119,11 @@ class Choice(Model):
     message: Message
     logprobs: ChoiceLogprobs | None = None
 
+    def is_plain(self) -> bool:
+        """Whether it is a text and nothing else."""
+        said = {key for key, value in self.message.items() if value is not None}
+        return said <= {"role", "content"} and self.logprobs is None
+
 
 class ChatCompletion(Answer):
     """The answer to `completion()`."""
@@ -141,3 +147,12 @@ class ChatCompletion(Answer):
     def text(self) -> str:
         """The first choice's text; `""` when it has none."""
         return (self.choices[0].message.content or "") if self.choices else ""
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """What `repr` and `print` show: one plain text first, without what is around it."""
+        hidden = {"object", "created"}
+        if len(self.choices) == 1 and self.choices[0].is_plain():
+            hidden.add("choices")
+            yield "text", Shown(self.text)
+            yield "finish_reason", self.choices[0].finish_reason
+        yield from ((key, value) for key, value in super().__repr_args__() if key not in hidden)
