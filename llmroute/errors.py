@@ -63,6 +63,9 @@ class LLMRouteError(Exception):
         super().__init__(message)
         self.message = message
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.message, self.__dict__.copy())
 
@@ -123,6 +126,11 @@ class APIError(LLMRouteError):
         """The answer's body, decoded if it was JSON; of more than 64 kB, the beginning as text."""
         self.attempts: tuple[AttemptRecord, ...] = ()
         """Every attempt of the call, in order."""
+
+    @property
+    def llm_provider(self) -> str | None:
+        """`provider`, by LiteLLM's name."""
+        return self.provider
 
     def recast(self, kind: type[APIErrorT], message: str) -> APIErrorT:
         """An error of another class with the same facts, caused by this one."""

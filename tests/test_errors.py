@@ -451,3 +451,16 @@ def test_str_of_an_error_can_be_printed_whatever_the_caller_wrote() -> None:
     error = errors.APIError("no \ud800", model="openai/\ud800", url="http://\ud800/")
 
     assert str(error).encode() == b"no ? [openai/? at http://?/]"
+
+
+def test_repr_says_what_str_says() -> None:
+    error = errors.RateLimitError("Too many.", provider="openai", model="openai/m", url="http://h")
+    assert repr(error) == "RateLimitError('Too many. [openai/m at http://h]')"
+    assert repr(errors.MissingExtraError("llamacpp", "It")).startswith(
+        'MissingExtraError("It needs'
+    )
+
+
+def test_llm_provider_is_the_provider() -> None:
+    assert errors.APIError("x", provider="groq").llm_provider == "groq"
+    assert pickle.loads(pickle.dumps(errors.APIError("x", provider="groq"))).llm_provider == "groq"

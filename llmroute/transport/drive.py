@@ -6,6 +6,7 @@ sync and the async form next to each other.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,9 @@ from .sources import AsyncReady, AsyncSource, Body, Head, Ready, Source
 from .streams import AsIs, AsyncStream, Stream, StreamState
 
 T = TypeVar("T")
+
+logger = logging.getLogger("llmroute")
+"""DEBUG says what is sent and answered, INFO what is tried again after which error."""
 
 
 @dataclass(slots=True)
@@ -66,7 +70,10 @@ class Run(Generic[AnswerT, ChunkT]):
         error = attempt.locate(error)
         attempt.record(error)
         error.attempts = tuple(self.records)
-        return self.plan.send(error)
+        step = self.plan.send(error)
+        pause = step.seconds if isinstance(step, Sleep) else 0.0
+        logger.info("Trying again in %.1f s after %s: %s", pause, type(error).__name__, error)
+        return step
 
 
 class AttemptRun(Generic[AnswerT, ChunkT]):
@@ -96,12 +103,16 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
         self._dropped = call.dropped_params
         if isinstance(call, LocalCall):
             self._url = call.path
+            logger.debug("%s in this process: %s", call.operation, self._deployment.name)
             return call
         call = call if call.sign is None else call.sign(call, time.time())
         self._sent = call.url, call.headers
         self._url = shown(call.url)
         if (key := self._deployment.api_key) and key in self._url:  # as a gateway may have it
             self._url = self._secrets().hide(self._url)
+        logger.debug(
+            "%s %s: %s, %d bytes", call.method, self._url, self._deployment.name, len(call.body)
+        )
         return call
 
     def refusal(self, head: Head, body: bytes) -> APIError:
@@ -158,6 +169,7 @@ class AttemptRun(Generic[AnswerT, ChunkT]):
     def info(self, headers: Mapping[str, str]) -> CallInfo:
         """The facts about this attempt, which has succeeded."""
         self.record(None)
+        logger.debug("%s answered", self._deployment.name)
         headers = self._secrets().hide_in_headers(headers) if headers else headers
         return CallInfo(
             provider=self._deployment.provider,

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from itertools import chain
 from types import TracebackType
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from ..chunks import Assembler, Decoder, check_whole
 from ..errors import (
@@ -208,6 +208,20 @@ class _Streamed(Generic[ChunkT]):
     def call_info(self) -> CallInfo | None:
         """How the stream was obtained: URL, headers, attempts."""
         return self.state.info
+
+    def __repr__(self) -> str:
+        state = self.state
+        ended = "broken off" if state.error else "ended" if state.ended else "open"
+        of = f" of {state.info.model}" if state.info else ""
+        return f"<{type(self).__name__}{of}, {'closed' if self._closed else ended}>"
+
+    if not TYPE_CHECKING:  # a type checker would take every name for an attribute
+
+        def __getattr__(self, name: str) -> object:
+            raise AttributeError(
+                f"A {type(self).__name__} has no {name!r}: loop over its chunks, or take the whole "
+                "answer from get_final_completion()."
+            )
 
     def _final(self) -> Any:
         state = self.state
