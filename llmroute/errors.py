@@ -32,14 +32,21 @@
 
 The class is decided by the HTTP status, then by the provider's error code, never by the wording of
 a message. Every error can be pickled and copied. None of them shows a key: see `redaction.py`.
+
+Where openai is imported, `except openai.RateLimitError` catches ours too: see `openai_errors.py`.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
+from .openai_errors import OpenAIBases, request_of, response_of
+
 if TYPE_CHECKING:
+    import httpx
+
     from .types.call_info import AttemptRecord
     from .types.chat import ChatCompletion
     from .types.messages import MessagesResponse
@@ -60,7 +67,7 @@ class LLMRouteError(Exception):
     """What went wrong and what to do about it; never contains a key."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
+        Exception.__init__(self, message)  # by name: openai's classes may be bases too
         self.message = message
 
     def __repr__(self) -> str:
@@ -81,6 +88,12 @@ class APIError(LLMRouteError):
     """Something went wrong with a call."""
 
     default_status: ClassVar[int | None] = None
+
+    def __new__(cls, *args: object, **facts: object) -> Self:
+        """Makes openai's classes bases of ours first, where openai is loaded."""
+        if "openai" in sys.modules and not _OPENAI.adopted:
+            _OPENAI.adopt()
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -131,6 +144,19 @@ class APIError(LLMRouteError):
     def llm_provider(self) -> str | None:
         """`provider`, by LiteLLM's name."""
         return self.provider
+
+    @property
+    def request(self) -> httpx.Request:
+        """The request as openai's errors have it: method and `url`, without headers and body."""
+        return request_of(self.url)
+
+    @property
+    def response(self) -> httpx.Response | None:
+        """The answer as openai's errors have it, made from `status_code`, `headers` and `body`.
+
+        Also of an error that was found before sending; `None` without a status.
+        """
+        return response_of(self.status_code, self.headers, self.body, self.url)
 
     def recast(self, kind: type[APIErrorT], message: str) -> APIErrorT:
         """An error of another class with the same facts, caused by this one."""
@@ -307,15 +333,31 @@ class MissingExtraError(LLMRouteError, ImportError):
     """An optional package is not installed; the message gives the pip command."""
 
     def __init__(self, extra: str, purpose: str) -> None:
-        LLMRouteError.__init__(
-            self, f"{purpose} needs an optional package: pip install 'llmroute[{extra}]'"
-        )
+        message = f"{purpose} needs an optional package: pip install 'llmroute[{extra}]'"
+        LLMRouteError.__init__(self, message)
+        ImportError.__init__(self, message)
         self.extra = extra
 
 
 # The names in LiteLLM and in the OpenAI SDK.
 Timeout = APITimeoutError
 OpenAIError = LLMRouteError
+
+_OPENAI = OpenAIBases(
+    APIError,
+    APIConnectionError,
+    APITimeoutError,
+    APIStatusError,
+    APIResponseValidationError,
+    BadRequestError,
+    AuthenticationError,
+    PermissionDeniedError,
+    NotFoundError,
+    ConflictError,
+    UnprocessableEntityError,
+    RateLimitError,
+    InternalServerError,
+)
 
 _BY_STATUS: dict[int, type[APIStatusError]] = {
     cls.default_status: cls
