@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,10 +51,16 @@ class OpenAIBases:
 
 
 def request_of(url: str | None) -> httpx.Request:
-    """The request that went to `url`, without its headers and body, which may hold secrets."""
+    """The request that went to `url`, without its headers and body, which may hold secrets.
+
+    Without its URL too, where that is none: an error about a URL may have such a one.
+    """
     import httpx  # loaded only for who asks: it takes 50 ms, and most calls do without it
 
-    return httpx.Request("POST", url or "")
+    try:
+        return httpx.Request("POST", url or "")
+    except httpx.InvalidURL:
+        return httpx.Request("POST", "")
 
 
 def response_of(
@@ -67,15 +73,15 @@ def response_of(
 
     return httpx.Response(
         status,
-        headers={name: value for name, value in headers.items() if name not in _OF_THE_WIRE},
-        content=_as_bytes(body),
+        headers=[(_bytes(name), _bytes(headers[name])) for name in headers.keys() - _OF_THE_WIRE],
+        content=b"" if body is None else _bytes(body if isinstance(body, str) else _json(body)),
         request=request_of(url),
     )
 
 
-def _as_bytes(body: object) -> bytes:
-    if body is None:
-        return b""
-    if isinstance(body, Mapping) or (isinstance(body, Sequence) and not isinstance(body, str)):
-        return json.dumps(body, ensure_ascii=False).encode()
-    return str(body).encode()
+def _json(body: object) -> str:
+    return json.dumps(body, ensure_ascii=False, default=str)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "replace")

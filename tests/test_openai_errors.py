@@ -89,14 +89,29 @@ def test_error_of_a_call_has_what_openais_has() -> None:
 
 @pytest.mark.parametrize(
     ("body", "text"),
-    [(None, ""), ("<html>é", "<html>é"), ([1], "[1]"), ({"a": "é"}, '{"a": "é"}'), (7, "7")],
+    [
+        (None, ""),
+        ("<html>é", "<html>é"),
+        ([1], "[1]"),
+        ({"a": "é"}, '{"a": "é"}'),
+        (7, "7"),
+        ("\ud800", "?"),
+        ({"a": "\ud800"}, '{"a": "?"}'),
+    ],
 )
 def test_response_has_the_body_as_text(body: object, text: str) -> None:
-    headers = {"content-encoding": "gzip", "content-length": "3", "x-a": "b"}
+    headers = {"content-encoding": "gzip", "content-length": "3", "x-a": "b", "x-b": "\ud800"}
     response = errors.BadRequestError("x", body=body, headers=headers).response
     assert response is not None
     assert response.text == text
     assert response.headers["x-a"] == "b"
+
+
+@pytest.mark.parametrize("url", ["http://\ud800/", "http://[::1", "x" * 70_000, "\0", "/a b.gguf"])
+def test_request_of_a_url_that_is_none(url: str) -> None:
+    error = errors.BadRequestError("x", url=url)
+    assert error.response is not None
+    assert error.response.request.method == error.request.method == "POST"
 
 
 def test_response_is_none_without_a_status() -> None:
