@@ -15,6 +15,7 @@ from .engine.gguf.files import expanded
 from .engine.loaded_model import LoadedModel
 from .errors import LLMRouteError
 from .runtime import shared
+from .tracebacks import short_tracebacks
 
 if TYPE_CHECKING:
     from .engine.pool import Pool
@@ -29,7 +30,7 @@ def warm_up(
     come will have, as other options load the model once more. `progress` is called some
     twenty times a second, on this thread, with how much is loaded, from 0 to 1.
     """
-    with _on(model) as (pool, name):
+    with short_tracebacks, _on(model) as (pool, name):
         return pool.warm_up(name, model_kwargs, progress)
 
 
@@ -45,7 +46,7 @@ def save_session(model: str, path: str | os.PathLike[str], **model_kwargs: Any) 
     `UnsupportedOperationError` for one that keeps nothing (loaded with `prefix_cache=False`),
     `SessionFileError` where the file cannot be written.
     """
-    with _on(model) as (pool, name):
+    with short_tracebacks, _on(model) as (pool, name):
         from .engine.sessions import session  # the engine, only for a local model
 
         return session.save(pool.find(name, model_kwargs), expanded(path))
@@ -62,7 +63,7 @@ def load_session(model: str, path: str | os.PathLike[str], **model_kwargs: Any) 
     for one that is damaged, or was saved of another model, with other load options or by another
     llama-cpp-python; the model stays as it was then.
     """
-    with _on(model) as (pool, name):
+    with short_tracebacks, _on(model) as (pool, name):
         from .engine.sessions import file as session_file, session  # only for a local model
 
         with session_file.read_session(expanded(path)) as file:
@@ -74,7 +75,8 @@ def unload(model: str | None = None) -> int:
 
     Calls that are running on it end with `ModelUnloadedError`. A later call loads it again.
     """
-    return _pool().unload_all() if model is None else _pool().unload(_name(model))
+    with short_tracebacks:
+        return _pool().unload_all() if model is None else _pool().unload(_name(model))
 
 
 def loaded_models() -> list[LoadedModel]:

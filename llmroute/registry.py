@@ -23,6 +23,7 @@ from .model_info import Capabilities, Mode, ModelInfo, Prices
 from .registry_entries import read_entries, trusted_entry
 from .registry_file import RegistryLines
 from .runtime import shared
+from .tracebacks import short_tracebacks
 
 OVERRIDE_ENV = "LLMROUTE_MODEL_REGISTRY"
 """The environment variable that names a file with more entries; read once, at the first look-up."""
@@ -190,7 +191,8 @@ def get_model_info(model: str) -> ModelInfo:
     such as `"gpt-4o"`, is the model of the provider that makes it (see `FIRST_PARTIES`). Raises
     `NotFoundError` with near matches. The first call reads the registry's file (some milliseconds).
     """
-    return shared(SharedRegistry).get(model)
+    with short_tracebacks:
+        return shared(SharedRegistry).get(model)
 
 
 def find_model_info(model: str) -> ModelInfo | None:

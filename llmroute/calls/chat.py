@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias, Unpack, overload
 from ..chat_messages import plain_messages
 from ..prepare import CallOptions, prepare
 from ..schemas import with_schemas
+from ..tracebacks import short_tracebacks
 from ..transport import drive
 from ..transport.drive import Job
 from ..transport.streams import AsyncStream, Stream
@@ -63,8 +64,9 @@ def completion(
     Raises `BadRequestError` or a subclass before anything is sent if the call cannot work,
     `APIStatusError`s and `APIConnectionError`s if it did not, after `num_retries` more tries.
     """
-    job = chat_job(model, messages, stream, given)
-    return drive.stream(job) if stream else drive.complete(job)
+    with short_tracebacks:
+        job = chat_job(model, messages, stream, given)
+        return drive.stream(job) if stream else drive.complete(job)
 
 
 @overload
@@ -84,10 +86,11 @@ async def acompletion(
     model: str, messages: Messages, *, stream: bool = False, **given: Unpack[ChatArgs]
 ) -> ChatCompletion | AsyncStream[ChatCompletionChunk]:
     """The async twin of `completion()`."""
-    job = chat_job(model, messages, stream, given)
-    if stream:
-        return await drive.astream(job)
-    return await drive.acomplete(job)
+    with short_tracebacks:
+        job = chat_job(model, messages, stream, given)
+        if stream:
+            return await drive.astream(job)
+        return await drive.acomplete(job)
 
 
 def chat_job(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Never, Unpack
 
 from ..prepare import CallOptions, prepare
+from ..tracebacks import short_tracebacks
 from ..transport import drive
 from ..transport.drive import Job
 from ..types.embedding import EMBEDDING, EmbeddingParams, EmbeddingRequest, EmbeddingResponse
@@ -28,8 +29,9 @@ def embedding(
     The vectors are `.data[0].embedding` and so on. `dimensions` asks for shorter ones, where the
     model has them. Options and errors as in `completion()`.
     """
-    job = embedding_job(model, input, given)
-    return drive.complete(job)
+    with short_tracebacks:
+        job = embedding_job(model, input, given)
+        return drive.complete(job)
 
 
 @shows(EmbeddingArgs)
@@ -39,8 +41,9 @@ async def aembedding(
     **given: Unpack[EmbeddingArgs],
 ) -> EmbeddingResponse:
     """The async twin of `embedding()`."""
-    job = embedding_job(model, input, given)
-    return await drive.acomplete(job)
+    with short_tracebacks:
+        job = embedding_job(model, input, given)
+        return await drive.acomplete(job)
 
 
 def embedding_job(

@@ -7,6 +7,7 @@ from typing import Never, Unpack
 
 from ..errors import BadRequestError
 from ..prepare import CallOptions, prepare
+from ..tracebacks import short_tracebacks
 from ..transport import drive
 from ..transport.drive import Job
 from ..types.rerank import RERANK, RerankParams, RerankRequest, RerankResponse
@@ -27,8 +28,9 @@ def rerank(
     `return_documents=True` their texts too. Errors as in `completion()`;
     `UnsupportedOperationError` for a model or provider that does not rank.
     """
-    job = rerank_job(model, query, documents, given)
-    return drive.complete(job)
+    with short_tracebacks:
+        job = rerank_job(model, query, documents, given)
+        return drive.complete(job)
 
 
 @shows(RerankArgs)
@@ -36,8 +38,9 @@ async def arerank(
     model: str, query: str, documents: Sequence[str], **given: Unpack[RerankArgs]
 ) -> RerankResponse:
     """The async twin of `rerank()`."""
-    job = rerank_job(model, query, documents, given)
-    return await drive.acomplete(job)
+    with short_tracebacks:
+        job = rerank_job(model, query, documents, given)
+        return await drive.acomplete(job)
 
 
 def rerank_job(

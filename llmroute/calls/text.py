@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Unpack, overload
 
 from ..prepare import CallOptions, prepare
+from ..tracebacks import short_tracebacks
 from ..transport import drive
 from ..transport.drive import Job
 from ..transport.streams import AsyncStream, Stream
@@ -56,8 +57,9 @@ def text_completion(
     and perhaps `echo` or `suffix`; the options and errors are those of `completion()`. The text is
     `.text`.
     """
-    job = text_job(model, prompt, stream, given)
-    return drive.stream(job) if stream else drive.complete(job)
+    with short_tracebacks:
+        job = text_job(model, prompt, stream, given)
+        return drive.stream(job) if stream else drive.complete(job)
 
 
 @overload
@@ -93,10 +95,11 @@ async def atext_completion(
     **given: Unpack[TextArgs],
 ) -> TextCompletion | AsyncStream[TextCompletion]:
     """The async twin of `text_completion()`."""
-    job = text_job(model, prompt, stream, given)
-    if stream:
-        return await drive.astream(job)
-    return await drive.acomplete(job)
+    with short_tracebacks:
+        job = text_job(model, prompt, stream, given)
+        if stream:
+            return await drive.astream(job)
+        return await drive.acomplete(job)
 
 
 def text_job(

@@ -11,6 +11,7 @@ from ..deployments import split_model
 from ..errors import BadRequestError
 from ..registry import find_model_info, local_module
 from ..runtime import shared
+from ..tracebacks import short_tracebacks
 from ..types.base import Model
 from . import vocabulary
 from .images import MOST_IMAGE_TOKENS, data_uri_size, image_tokens
@@ -100,7 +101,8 @@ def token_counter(
         )
     provider, _ = split_model(model)
     if (counter := _counter(provider)) is not None:
-        return counter(model, messages, text, tools)
+        with short_tracebacks:
+            return counter(model, messages, text, tools)
     method, tokenizer, own = _tokenizer(model)
     if text is not None:
         count = _count_text(tokenizer, text)

@@ -18,6 +18,7 @@ from ..errors import (
     StreamInterruptedError,
 )
 from ..providers.base import Splitter
+from ..tracebacks import shorten
 from ..types.call_info import CallInfo
 from ..types.chat import ChatCompletion
 from ..types.chat_chunk import ChatCompletionChunk
@@ -226,11 +227,11 @@ class _Streamed(Generic[ChunkT]):
     def _final(self) -> Any:
         state = self.state
         if state.error is not None:
-            raise state.error
+            raise shorten(state.error)
         if not state.ended:
             error = StreamInterruptedError("The stream was closed before its end.")
             error.partial = state.completion()
-            raise state.locate(error)
+            raise shorten(state.locate(error))
         return state.completion()
 
 
@@ -258,7 +259,7 @@ class Stream(_Streamed[ChunkT]):
                 if state.ended or self._closed:
                     self.close()
                     if state.error is not None:
-                        raise state.error
+                        raise shorten(state.error)
                     raise StopIteration
                 self._pump()
             return chunk
@@ -347,7 +348,7 @@ class AsyncStream(_Streamed[ChunkT]):
                 if state.ended or self._closed:
                     await self.aclose()
                     if state.error is not None:
-                        raise state.error
+                        raise shorten(state.error)
                     raise StopAsyncIteration
                 await self._pump()
             return chunk
