@@ -1,13 +1,15 @@
-"""Pydantic models as the JSON schemas that providers take for structured output and tools."""
+"""Pydantic models and functions as the JSON schemas that providers take."""
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from .docstrings import read_docstring
 from .errors import BadRequestError
 from .providers.strict_schema import fits_strict_mode, strict as strict
 
@@ -22,7 +24,7 @@ def with_schemas(params: Mapping[str, Any]) -> dict[str, Any]:
         ready["response_format"] = response_format(asked)
     if "tools" in ready:
         ready["tools"] = [
-            function_tool(tool) if isinstance(tool, type) else tool for tool in ready["tools"]
+            function_tool(tool) if callable(tool) else tool for tool in ready["tools"]
         ]
     return ready
 
@@ -46,14 +48,17 @@ def response_format(model: type) -> dict[str, Any]:
     }
 
 
-def function_tool(model: type) -> dict[str, Any]:
-    """The tool whose arguments are the fields of `model`; see `response_format`.
+def function_tool(tool: Callable[..., Any]) -> dict[str, Any]:
+    """The tool that a function is, or whose arguments are the fields of a class.
 
-    Its name is the class's, its description the docstring.
+    Its name is the function's or the class's. A class's docstring describes it; a function's does
+    up to `Args:`, where the entries describe the parameters that have no `Field(description=...)`
+    of their own. For strict mode see `response_format`. Raises `BadRequestError` for a function
+    whose parameters have no names (`*args`, `/`) or a type without a JSON schema.
     """
-    schema = _schema(model, "tools")
+    schema = _schema(tool, "tools") if isinstance(tool, type) else _arguments(tool)
     function = {
-        "name": _name(model),
+        "name": _name(tool),
         "parameters": schema,
         "strict": fits_strict_mode(schema),
     }
@@ -62,9 +67,31 @@ def function_tool(model: type) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _schema(model: type, param: str) -> dict[str, Any]:
+def _arguments(function: Callable[..., Any]) -> dict[str, Any]:
+    """The schema of what `function` takes, with its descriptions."""
+    if not (inspect.isfunction(function) or inspect.ismethod(function)):
+        raise BadRequestError(
+            f"A tool must be a function, a class or a dict, not {function!r:.100}.", param="tools"
+        )
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL):
+            raise BadRequestError(
+                f"The parameter {parameter.name!r} of {function.__name__} in tools has no name that"
+                " a model can give.",
+                param="tools",
+            )
+    schema = _schema(function, "tools")
+    summary, told = read_docstring(function)
+    for name, text in told.items():
+        if name in schema.get("properties", {}):
+            schema["properties"][name].setdefault("description", text)
+    return {**schema, "description": summary}
+
+
+def _schema(model: Callable[..., Any], param: str) -> dict[str, Any]:
     try:
-        schema = TypeAdapter(model).json_schema()
+        # Of a function it is the schema of its arguments; pydantic's types do not say so.
+        schema = TypeAdapter(model).json_schema()  # type: ignore[arg-type]
     except Exception as exc:  # pydantic raises many kinds for types it cannot describe
         raise BadRequestError(
             f"{model.__name__} in {param} has no JSON schema: {exc}", param=param
@@ -73,6 +100,6 @@ def _schema(model: type, param: str) -> dict[str, Any]:
     return in_strict_form
 
 
-def _name(model: type) -> str:
-    """The class's name in the characters OpenAI takes: `Page[int]` becomes `Page_int`."""
+def _name(model: Callable[..., Any]) -> str:
+    """Its name in the characters OpenAI takes: `Page[int]` becomes `Page_int`."""
     return re.sub(r"[^a-zA-Z0-9_-]+", "_", model.__name__).strip("_")[:64] or "answer"

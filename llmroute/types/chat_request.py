@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import with_config
 
@@ -47,7 +47,7 @@ class ChatParams(SamplerParams, total=False):
     stream_options: Mapping[str, JSON] | None
     temperature: float | None
     tool_choice: str | Mapping[str, JSON] | None
-    tools: Sequence[Mapping[str, JSON] | type] | None
+    tools: Sequence[Mapping[str, JSON] | type | Callable[..., Any]] | None
     top_logprobs: int | None
     top_p: float | None
     user: str | None
