@@ -13,6 +13,7 @@ import llmroute
 from llmroute.calls.chat import ChatArgs
 from llmroute.calls.embedding import EmbeddingArgs
 from llmroute.calls.rerank import RerankArgs
+from llmroute.calls.responses import ResponsesArgs
 from llmroute.calls.text import TextArgs
 
 CALLS = [
@@ -22,6 +23,8 @@ CALLS = [
     (llmroute.atext_completion, TextArgs, ["model", "prompt", "stream"]),
     (llmroute.embedding, EmbeddingArgs, ["model", "input"]),
     (llmroute.aembedding, EmbeddingArgs, ["model", "input"]),
+    (llmroute.responses, ResponsesArgs, ["model", "input", "stream"]),
+    (llmroute.aresponses, ResponsesArgs, ["model", "input", "stream"]),
     (llmroute.rerank, RerankArgs, ["model", "query", "documents"]),
     (llmroute.arerank, RerankArgs, ["model", "query", "documents"]),
 ]

@@ -45,6 +45,8 @@ BEFORE_SENDING = [
     'text_completion("openai/m", None, api_key="k")',
     'embedding("openai/m", [], api_key="k")',
     'rerank("openai/m", "Hi", ["a"], api_key="k")',
+    'responses("opnai/m", "Hi")',
+    'responses("openai/m", None, api_key="k")',
     'get_model_info("openai/gpt-99")',
 ]
 LOCAL = [

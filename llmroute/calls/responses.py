@@ -19,6 +19,7 @@ from ..protocols.responses_events import ResponseEvents, whole_response
 from ..protocols.responses_input import Item, items_of
 from ..protocols.responses_passed import PassedEvents
 from ..protocols.responses_request import chat_call
+from ..tracebacks import short_tracebacks
 from ..transport import drive
 from ..transport.drive import Job
 from ..types.call_info import Answer
@@ -27,6 +28,7 @@ from ..types.responses_request import RESPONSES, ResponsesRequest
 from .chat import chat_job
 from .response_store import MemoryResponseStore, ResponseStore
 from .response_streams import AsyncResponseStream, Events, ResponseStream
+from .signature import shows
 
 Input: TypeAlias = str | Sequence[Any]
 """A text (one user message), or input items and items of answers in order."""
@@ -56,6 +58,7 @@ def responses(
 def responses(
     model: str, input: Input, *, stream: bool, **given: Unpack[ResponsesArgs]
 ) -> Response | ResponseStream: ...
+@shows(ResponsesArgs)
 def responses(
     model: str, input: Input, *, stream: bool = False, **given: Unpack[ResponsesArgs]
 ) -> Response | ResponseStream:
@@ -68,10 +71,11 @@ def responses(
     Raises `UnsupportedParamsError` for what a chat cannot do (`background=True`, stored prompts,
     ...), and else what `completion()` raises.
     """
-    call = _call(model, input, stream, given)
-    if stream:
-        return ResponseStream(drive.stream(call.job), call.events, call.keep)
-    return call.answered(drive.complete(call.job))
+    with short_tracebacks:
+        call = _call(model, input, stream, given)
+        if stream:
+            return ResponseStream(drive.stream(call.job), call.events, call.keep)
+        return call.answered(drive.complete(call.job))
 
 
 @overload
@@ -86,14 +90,16 @@ async def aresponses(
 async def aresponses(
     model: str, input: Input, *, stream: bool, **given: Unpack[ResponsesArgs]
 ) -> Response | AsyncResponseStream: ...
+@shows(ResponsesArgs)
 async def aresponses(
     model: str, input: Input, *, stream: bool = False, **given: Unpack[ResponsesArgs]
 ) -> Response | AsyncResponseStream:
     """The async twin of `responses()`."""
-    call = _call(model, input, stream, given)
-    if stream:
-        return AsyncResponseStream(await drive.astream(call.job), call.events, call.keep)
-    return call.answered(await drive.acomplete(call.job))
+    with short_tracebacks:
+        call = _call(model, input, stream, given)
+        if stream:
+            return AsyncResponseStream(await drive.astream(call.job), call.events, call.keep)
+        return call.answered(await drive.acomplete(call.job))
 
 
 @dataclass(frozen=True, slots=True)
