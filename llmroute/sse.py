@@ -174,18 +174,18 @@ class BodySplitter:
         """The events that the end of the body completes."""
         if self._events is not None:
             return self._events.flush()
-        body = bytes(self._held).strip()
+        body = bytes(self._held).strip().removeprefix(_BOM).strip()
         return (Event(WHOLE_BODY, body),) if body else ()
 
     def _decide(self) -> Iterable[Event]:
-        body = bytes(self._held)
+        body = bytes(self._held).lstrip()
         text = body.removeprefix(_BOM).lstrip()
         if text.startswith(_FIELDS) or _begins_with_an_object(text):
             self._events = SSEDecoder()
             self._held.clear()
             return self._events.feed(text)
         if not text:
-            self._held.clear()
+            self._held[:] = body[: len(_BOM)]  # there may be one mark, wherever the body is cut
         elif not (_BOM.startswith(body) or any(field.startswith(text) for field in _FIELDS)):
             self._in_line = text.startswith(b"{") and b"\n" not in text
             self._is_page = not self._in_line
