@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 import llmroute
 from llmroute import APIResponseValidationError, BadRequestError, UnsupportedParamsError
-from llmroute.engine.grammar import compiler
+from llmroute.engine.model import grammars
 from llmroute.testing.tiny_gguf import CHAT_TEMPLATE, write_scripted
 from llmroute.types.chat import ChatCompletion, Choice
 
@@ -494,14 +494,14 @@ def test_others_are_answered_while_a_grammar_is_compiled(
 ) -> None:
     """Compiling has a thread of its own: it holds up neither the engine nor the event loop."""
     begun, go_on = threading.Event(), threading.Event()
-    compile_ = compiler.compiled
+    compile_ = grammars.compiled
 
     def slow(grammar: str, tokens: Any) -> Any:
         begun.set()
         assert go_on.wait(20)
         return compile_(grammar, tokens)
 
-    monkeypatch.setattr(compiler, "compiled", slow)
+    monkeypatch.setattr(grammars, "compiled", slow)
 
     async def run() -> tuple[ChatCompletion, ChatCompletion]:
         model = f"llamacpp/{tiny_random}"
