@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias, Unpack, overload
 
 from ..chat_messages import plain_messages
+from ..errors import LLMRouteError
 from ..prepare import CallOptions, prepare
 from ..schemas import with_schemas
-from ..tracebacks import short_tracebacks
+from ..tracebacks import shorten
 from ..transport import drive
 from ..transport.drive import Job
 from ..transport.streams import AsyncStream, Stream
@@ -64,9 +65,12 @@ def completion(
     Raises `BadRequestError` or a subclass before anything is sent if the call cannot work,
     `APIStatusError`s and `APIConnectionError`s if it did not, after `num_retries` more tries.
     """
-    with short_tracebacks:
+    try:
         job = chat_job(model, messages, stream, given)
         return drive.stream(job) if stream else drive.complete(job)
+    except LLMRouteError as error:
+        shorten(error)
+        raise
 
 
 @overload
@@ -86,11 +90,14 @@ async def acompletion(
     model: str, messages: Messages, *, stream: bool = False, **given: Unpack[ChatArgs]
 ) -> ChatCompletion | AsyncStream[ChatCompletionChunk]:
     """The async twin of `completion()`."""
-    with short_tracebacks:
+    try:
         job = chat_job(model, messages, stream, given)
         if stream:
             return await drive.astream(job)
         return await drive.acomplete(job)
+    except LLMRouteError as error:
+        shorten(error)
+        raise
 
 
 def chat_job(

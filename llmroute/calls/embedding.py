@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Never, Unpack
 
+from ..errors import LLMRouteError
 from ..prepare import CallOptions, prepare
-from ..tracebacks import short_tracebacks
+from ..tracebacks import shorten
 from ..transport import drive
 from ..transport.drive import Job
 from ..types.embedding import EMBEDDING, EmbeddingParams, EmbeddingRequest, EmbeddingResponse
@@ -29,9 +30,12 @@ def embedding(
     The vectors are `.data[0].embedding` and so on. `dimensions` asks for shorter ones, where the
     model has them. Options and errors as in `completion()`.
     """
-    with short_tracebacks:
+    try:
         job = embedding_job(model, input, given)
         return drive.complete(job)
+    except LLMRouteError as error:
+        shorten(error)
+        raise
 
 
 @shows(EmbeddingArgs)
@@ -41,9 +45,12 @@ async def aembedding(
     **given: Unpack[EmbeddingArgs],
 ) -> EmbeddingResponse:
     """The async twin of `embedding()`."""
-    with short_tracebacks:
+    try:
         job = embedding_job(model, input, given)
         return await drive.acomplete(job)
+    except LLMRouteError as error:
+        shorten(error)
+        raise
 
 
 def embedding_job(

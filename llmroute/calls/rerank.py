@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Never, Unpack
 
-from ..errors import BadRequestError
+from ..errors import BadRequestError, LLMRouteError
 from ..prepare import CallOptions, prepare
-from ..tracebacks import short_tracebacks
+from ..tracebacks import shorten
 from ..transport import drive
 from ..transport.drive import Job
 from ..types.rerank import RERANK, RerankParams, RerankRequest, RerankResponse
@@ -28,9 +28,12 @@ def rerank(
     `return_documents=True` their texts too. Errors as in `completion()`;
     `UnsupportedOperationError` for a model or provider that does not rank.
     """
-    with short_tracebacks:
+    try:
         job = rerank_job(model, query, documents, given)
         return drive.complete(job)
+    except LLMRouteError as error:
+        shorten(error)
+        raise
 
 
 @shows(RerankArgs)
@@ -38,9 +41,12 @@ async def arerank(
     model: str, query: str, documents: Sequence[str], **given: Unpack[RerankArgs]
 ) -> RerankResponse:
     """The async twin of `rerank()`."""
-    with short_tracebacks:
+    try:
         job = rerank_job(model, query, documents, given)
         return await drive.acomplete(job)
+    except LLMRouteError as error:
+        shorten(error)
+        raise
 
 
 def rerank_job(

@@ -13,13 +13,18 @@ from typing import Any, Literal, TypeAlias, Unpack, overload
 
 from pydantic import TypeAdapter, ValidationError
 
-from ..errors import BadRequestError, UnsupportedOperationError, UnsupportedParamsError
+from ..errors import (
+    BadRequestError,
+    LLMRouteError,
+    UnsupportedOperationError,
+    UnsupportedParamsError,
+)
 from ..prepare import CallOptions, prepare
 from ..protocols.responses_events import ResponseEvents, whole_response
 from ..protocols.responses_input import Item, items_of
 from ..protocols.responses_passed import PassedEvents
 from ..protocols.responses_request import chat_call
-from ..tracebacks import short_tracebacks
+from ..tracebacks import shorten
 from ..transport import drive
 from ..transport.drive import Job
 from ..types.call_info import Answer
@@ -71,11 +76,14 @@ def responses(
     Raises `UnsupportedParamsError` for what a chat cannot do (`background=True`, stored prompts,
     ...), and else what `completion()` raises.
     """
-    with short_tracebacks:
+    try:
         call = _call(model, input, stream, given)
         if stream:
             return ResponseStream(drive.stream(call.job), call.events, call.keep)
         return call.answered(drive.complete(call.job))
+    except LLMRouteError as error:
+        shorten(error)
+        raise
 
 
 @overload
@@ -95,11 +103,14 @@ async def aresponses(
     model: str, input: Input, *, stream: bool = False, **given: Unpack[ResponsesArgs]
 ) -> Response | AsyncResponseStream:
     """The async twin of `responses()`."""
-    with short_tracebacks:
+    try:
         call = _call(model, input, stream, given)
         if stream:
             return AsyncResponseStream(await drive.astream(call.job), call.events, call.keep)
         return call.answered(await drive.acomplete(call.job))
+    except LLMRouteError as error:
+        shorten(error)
+        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, Unpack, overload
 
+from ..errors import LLMRouteError
 from ..prepare import CallOptions, prepare
-from ..tracebacks import short_tracebacks
+from ..tracebacks import shorten
 from ..transport import drive
 from ..transport.drive import Job
 from ..transport.streams import AsyncStream, Stream
@@ -57,9 +58,12 @@ def text_completion(
     and perhaps `echo` or `suffix`; the options and errors are those of `completion()`. The text is
     `.text`.
     """
-    with short_tracebacks:
+    try:
         job = text_job(model, prompt, stream, given)
         return drive.stream(job) if stream else drive.complete(job)
+    except LLMRouteError as error:
+        shorten(error)
+        raise
 
 
 @overload
@@ -95,11 +99,14 @@ async def atext_completion(
     **given: Unpack[TextArgs],
 ) -> TextCompletion | AsyncStream[TextCompletion]:
     """The async twin of `text_completion()`."""
-    with short_tracebacks:
+    try:
         job = text_job(model, prompt, stream, given)
         if stream:
             return await drive.astream(job)
         return await drive.acomplete(job)
+    except LLMRouteError as error:
+        shorten(error)
+        raise
 
 
 def text_job(

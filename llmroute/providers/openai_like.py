@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Set as AbstractSet
+from collections.abc import Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any
+from math import isfinite
+from typing import Any, cast
 from zlib import crc32
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
@@ -187,6 +188,8 @@ class OpenAILike(Provider):
         return headers
 
 
+_LARGE = 64 * 1024
+"""Bytes of a body that is not searched as a whole."""
 _NO_NUMBER = re.compile(rb"[:,\[](?:NaN|-?Infinity)[,}\]]")
 # The longest first, as one may end like another.
 _PATHS = tuple(sorted((row.path for row in OPERATIONS.values()), key=len, reverse=True))
@@ -200,13 +203,29 @@ def encode(body: Mapping[str, Any], request: Request) -> bytes:
         raise BadRequestError(
             f"The request cannot be written as JSON: {exc}", model=request.model
         ) from exc
-    if (b"NaN" in encoded or b"Infinity" in encoded) and _has_no_number(encoded):
+    # In a large body the values are looked through, which takes less time than the search.
+    searched = len(encoded) <= _LARGE or _may_have_no_number(body)
+    if searched and (b"NaN" in encoded or b"Infinity" in encoded) and _has_no_number(encoded):
         raise BadRequestError(
             "The request cannot be written as JSON: it holds NaN or an infinite number, in "
             "extra_body or in another mapping.",
             model=request.model,
         )
     return encoded
+
+
+def _may_have_no_number(value: object) -> bool:
+    """Whether there may be a NaN or an infinite number in `value`; yes for unknown types."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        return False
+    if isinstance(value, float):
+        return not isfinite(value)
+    if isinstance(value, Mapping):
+        return any(map(_may_have_no_number, value.values()))
+    if kind is list or kind is tuple:
+        return any(map(_may_have_no_number, cast("Sequence[object]", value)))
+    return True
 
 
 def _has_no_number(encoded: bytes) -> bool:

@@ -751,3 +751,17 @@ def test_a_refusal_without_a_key_names_the_variable(to_any_host: bool, hint: str
 def test_a_refused_key_is_left_at_what_the_provider_says() -> None:
     refused = PROVIDER.error(401, {}, b'{"error": {"message": "Wrong key."}}')
     assert PROVIDER.explain(refused, PLACE).message == "401: Wrong key."
+
+
+@pytest.mark.parametrize("size", [10, 200_000])
+@pytest.mark.parametrize("number", [float("nan"), float("-inf")])
+def test_encode_refuses_what_is_no_number_in_bodies_of_any_size(size: int, number: float) -> None:
+    message = {"role": "user", "content": "NaN, Infinity " + "x" * size}
+    request = replace(chat(), messages=[message])
+    assert b"Infinity" in PROVIDER.build(request, PLACE).body
+    for wrong in (
+        replace(request, extra_body={"a": [{"b": number}]}),
+        replace(request, messages=[{**message, "odd": number}]),
+    ):
+        with pytest.raises(BadRequestError, match="NaN or an infinite number"):
+            PROVIDER.build(wrong, PLACE)
