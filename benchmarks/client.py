@@ -32,8 +32,8 @@ SCENARIOS = {
     "burst": "a chunk of many at once",
     "burst-async": "the same, async",
 }
-GOALS = {"sync": 0.6, "async": 0.45, "async16": 0.15, "threads16": 0.45, "large": 0.35}
-GOALS |= {"chunk": 0.9, "achunk": 0.9, "burst": 0.9, "burst-async": 0.9}
+GOALS = {"sync": 0.33, "async": 0.2, "async16": 0.08, "threads16": 0.45, "large": 0.35}
+GOALS |= {"chunk": 0.6, "achunk": 0.6, "burst": 0.6, "burst-async": 0.6}
 
 
 class Bench:

@@ -22,6 +22,7 @@ from typing import Any
 
 from llmroute.providers.base import LocalCall, LocalUsage
 from llmroute.testing.tiny_gguf import write_scripted
+from llmroute.transport.limits import Limits
 from llmroute.transport.local import open_local
 from llmroute.types.request import TimeLimits
 
@@ -53,7 +54,9 @@ def rate(model: str, prompt: str, at_once: int, load: dict[str, Any], args: Any)
         temperature = args.temperature
         params = {"max_tokens": args.tokens, "temperature": temperature, "seed": args.seed + number}
         wanted = LocalCall(model, "text", prompt, params | {"ignore_eos": True}, load)
-        (usage,) = (e for e in open_local(wanted, TimeLimits()) if isinstance(e, LocalUsage))
+        (usage,) = (
+            e for e in open_local(wanted, Limits.begin(TimeLimits())) if isinstance(e, LocalUsage)
+        )
         return usage
 
     begun = time.process_time()

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from llmroute.engine import native
 from llmroute.engine.model.batch import Batch
 from llmroute.providers.base import LocalCall, LocalToken
+from llmroute.transport.limits import Limits
 from llmroute.transport.local import open_local
 from llmroute.types.request import TimeLimits
 
@@ -53,7 +54,9 @@ def ask_engine(model: str, threads: int, **load: Any) -> Ask:
         # A grammar says itself when an answer ends.
         held = {"grammar": grammar} if grammar else {"ignore_eos": True}
         params = {"max_tokens": tokens, "temperature": 0, **held}
-        stream = open_local(LocalCall(model, "text", prompt, params, options), TimeLimits())
+        stream = open_local(
+            LocalCall(model, "text", prompt, params, options), Limits.begin(TimeLimits())
+        )
         return (event for event in stream if isinstance(event, LocalToken))
 
     return ask
