@@ -78,7 +78,7 @@ class OpenAILike(Provider):
         body = self.body(request, deployment, params)
         body.update(request.extra_body)
         content = encode(body, request)
-        headers = self._headers(request, deployment, content)
+        headers = self._headers(request, deployment)
         return HTTPCall("POST", self._url(request, deployment), headers, content, dropped)
 
     def accepted(self, request: Request) -> frozenset[str]:
@@ -173,15 +173,16 @@ class OpenAILike(Provider):
             base += self.base_path
         return base + request.row.path + question + query
 
-    def _headers(self, request: Request, deployment: Deployment, body: bytes) -> dict[str, str]:
+    def _headers(self, request: Request, deployment: Deployment) -> dict[str, str]:
         headers = {"content-type": "application/json", "accept": "application/json", **self.headers}
         if request.stream:
             headers["accept"] = "text/event-stream"
         if deployment.api_key is not None:
             headers["authorization"] = f"Bearer {deployment.api_key}"
         if self.idempotency_header is not None:
-            # The same for every retry; another one for another body, as a fallback model has.
-            key = f"llmroute-{request.call_id}-{crc32(body):08x}"
+            # The same for every retry; another one for another deployment, whose body differs.
+            place = f"{deployment.api_base} {deployment.model}".encode("utf-8", "replace")
+            key = f"llmroute-{request.call_id}-{crc32(place):08x}"
             headers[self.idempotency_header.lower()] = key
         for name, value in request.extra_headers.items():
             headers[name.lower()] = value
