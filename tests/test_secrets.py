@@ -18,6 +18,7 @@ from servers import CLOSE, Answer, ScriptedServer
 import llmroute
 from llmroute.errors import LLMRouteError
 from llmroute.redaction import MAX_BODY, MAX_MESSAGE
+from llmroute.transport.http import client
 
 KEY = "sk-proj-" + "Q7w9Xz/" * 12 + "+end"
 TENANT = "tenant-4711-f00ba4"
@@ -383,6 +384,18 @@ def test_a_wrong_api_base_is_shown_by_scheme_and_host() -> None:
         llmroute.completion("openai/m", "hi", api_base="ftp://host/v1", api_key="k" * 20)
 
 
+@pytest.fixture
+def proxies_read_again() -> Iterator[None]:
+    """Forgets which servers are called through a proxy: another test may have had the same port."""
+    remembered = (client._shared().proxy, client._shared_async().proxy)
+    for proxy in remembered:
+        proxy.cache_clear()
+    yield
+    for proxy in remembered:
+        proxy.cache_clear()
+
+
+@pytest.mark.usefixtures("proxies_read_again")
 @pytest.mark.parametrize("way", ["sync", "async"])
 def test_no_error_shows_the_password_of_a_proxy(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     password = "the-proxy-s-own-word-4711"
