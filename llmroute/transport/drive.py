@@ -26,8 +26,8 @@ from ..types.request import Request, TimeLimits
 from . import http
 from .limits import Limits
 from .pauses import pause
-from .sources import AsyncReady, AsyncSource, Body, Head, Ready, Source
-from .streams import AsIs, AsyncStream, Stream, StreamState
+from .sources import AsIs, AsyncReady, AsyncSource, Body, Head, Ready, Source
+from .streams import AsyncStream, Stream, StreamState
 
 T = TypeVar("T")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from ..providers.base import InProcessEvent
 
@@ -11,6 +11,8 @@ Piece: TypeAlias = bytes | InProcessEvent
 """A piece of a body, or an event of an answer that comes from no server."""
 Body: TypeAlias = bytes | Sequence[InProcessEvent]
 """All of an answer."""
+
+EventT = TypeVar("EventT")
 
 NO_HEADERS: Mapping[str, str] = {}
 
@@ -98,3 +100,15 @@ class AsyncReady(InProcess):
 
     async def aclose(self) -> None:
         """Does nothing: nothing is held."""
+
+
+class AsIs(Generic[EventT]):
+    """The splitter for pieces that are events already."""
+
+    def feed(self, piece: EventT) -> Iterable[EventT]:
+        """`piece` itself."""
+        return (piece,)
+
+    def flush(self) -> Iterable[EventT]:
+        """Nothing: nothing was held."""
+        return ()

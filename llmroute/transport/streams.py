@@ -43,18 +43,6 @@ _READ_ELSEWHERE = (
 EventT = TypeVar("EventT")
 
 
-class AsIs(Generic[EventT]):
-    """The splitter for pieces that are events already."""
-
-    def feed(self, piece: EventT) -> Iterable[EventT]:
-        """`piece` itself."""
-        return (piece,)
-
-    def flush(self) -> Iterable[EventT]:
-        """Nothing: nothing was held."""
-        return ()
-
-
 class StreamState(Generic[ChunkT]):
     """All of a stream but the waiting: pieces in, chunks out, and the check that it is whole.
 
