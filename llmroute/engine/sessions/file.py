@@ -217,7 +217,7 @@ def _opened(path: Path) -> io.BufferedReader:
     file = os.fdopen(handle, "rb")
     try:
         _check_regular(path, os.fstat(handle).st_mode)  # it may be another one by now
-    except BaseException:
+    except BaseException:  # whatever it is, the file must not stay open
         file.close()
         raise
     return file
